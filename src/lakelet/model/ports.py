@@ -169,12 +169,31 @@ class ObjectStore(Protocol):
         """Raises ObjectNotFound, BucketNotFound."""
         ...
 
-    def list(
-        self, bucket: str, prefix: str = "", *, start_after: str = ""
-    ) -> Iterator[ObjectInfo]:
+    def list(self, bucket: str, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
         """In key order (UTF-8 bytes). `content_*` and `metadata` may be left at defaults."""
         ...
 
     def delete(self, bucket: str, key: str) -> None:
         """Nothing happens where it is absent, as in S3."""
+        ...
+
+
+class FolderStore(ObjectStore, Protocol):
+    """An object store that can be looked at one folder at a time, as a crawler does."""
+
+    def list_folder(self, bucket: str, prefix: str = "") -> tuple[list[str], list[ObjectInfo]]:
+        """One level below `prefix`, with `/` as S3's delimiter.
+
+        Returns:
+            The common prefixes (whole, ending in `/`) and the objects, each in key order.
+            A prefix may end inside a name: `year=20` answers `year=2025/`, `year=2026/`.
+        """
+        ...
+
+    def folder_changed_at_ns(self, bucket: str, prefix: str) -> int | None:
+        """When a name last appeared in, or vanished from, the folder `prefix` itself.
+
+        Changes further down don't show here. None where the store cannot tell, or the
+        folder is absent: then look inside.
+        """
         ...
