@@ -88,9 +88,7 @@ def demo(
         bool, typer.Option("--once", help="End afterwards; exit 0 only if the audit balances.")
     ] = False,
     events: Annotated[int, typer.Option(min=100, help="How many events to send.")] = 50_000,
-    data: Annotated[
-        Path, typer.Option(help="Made anew each time.")
-    ] = Path("demo-data"),
+    data: Annotated[Path, typer.Option(help="Made anew each time.")] = Path("demo-data"),
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="0, or a port in use, takes a free one.")
     ] = DEFAULT_PORT,

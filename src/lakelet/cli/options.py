@@ -37,6 +37,4 @@ EndpointOption = Annotated[
         help="Send to this Firehose endpoint instead, with the AWS credentials in force.",
     ),
 ]
-FormatOption = Annotated[
-    Format | None, typer.Option("--format", "-f", help="A table by default.")
-]
+FormatOption = Annotated[Format | None, typer.Option("--format", "-f", help="A table by default.")]

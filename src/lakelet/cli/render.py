@@ -1,6 +1,7 @@
 """What people see in a terminal: tables, and sizes they can read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -85,3 +86,144 @@ def stderr() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
+
+
+def drawn_table(answer: Sequence[Sequence[str | None]], *, title: str) -> "Table":
+    """A table of texts, header first; its last numeric column also as bars."""
+    header, rows = list(answer[0]), [list(row) for row in answer[1:]]
+    numeric = [
+        index
+        for index in range(len(header))
+        if rows and all(row[index] is None or _is_number(row[index]) for row in rows)
+    ]
+    measure = numeric[-1] if numeric else None
+    largest = max((float(row[measure] or 0) for row in rows), default=0) if measure else 0
+    table = rows_table([str(name) for name in header], [], right=numeric, title=title)
+    if measure:
+        table.add_column("")
+    for row in rows:
+        cells = [
+            "NULL" if value is None else _grouped(value) if index in numeric[1:] else value
+            for index, value in enumerate(row)
+        ]
+        if measure:
+            share = float(row[measure] or 0) / largest if largest else 0
+            cells.append(f"[cyan]{bar(share)}[/cyan]")
+        table.add_row(*cells)
+    return table
+
+
+def bar(share: float, width: int = 24) -> str:
+    """A bar of eighths of a cell, `share` of `width` long."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+
+
+def _is_number(text: str | None) -> bool:
+    try:
+        float(text or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _grouped(text: str) -> str:
+    number = float(text)
+    return f"{int(text):,}" if text.lstrip("-").isdigit() else f"{number:,.2f}"
+
+
+def audit(console: "Console", report: Mapping[str, Any]) -> None:
+    """The ledger as a sum a person can check."""
+    colour = "green" if report["balanced"] else "red"
+    word = "The ledger balances" if report["balanced"] else "The ledger does NOT balance"
+    console.print()
+    console.print(f"[bold {colour}]{word}[/bold {colour}]")
+    console.print(f"  {report['line']}", markup=False)
+    for line in report.get("notes", ()):
+        console.print(f"  {line}", markup=False, style="dim")
+    for line in report.get("problems", ())[:20]:
+        console.print(f"  {line}", markup=False, style="red")
+
+
+def status(console: "Console", report: Mapping[str, Any]) -> None:
+    stream, transform = report["stream"], report["transform"]
+    ledger, crawl = report["ledger"], report["crawl"]
+    quarantined = sum(ledger["quarantined"].values())
+    dead = f", {transform['dead']:,} in the dead letter" if transform["dead"] else ""
+    rows = [
+        ("node", report["node"]["endpoint"] or "not running (opened by this command)"),
+        ("stream", f"{stream['name']}: {stream['accepted_records']:,} records accepted, "
+                   f"{size(stream['accepted_bytes'])}"),
+        ("buffer", f"{stream['buffered_records']:,} records, {size(stream['buffered_bytes'])}, "
+                   f"oldest {stream['oldest_seconds']:.0f} s"),
+        ("raw zone", f"{stream['delivered_objects']:,} objects delivered, "
+                     f"{size(ledger['raw_bytes'])} stored"),
+        ("transform", f"{ledger['objects']:,} objects done, {transform['waiting']:,} waiting, "
+                      f"{transform['running']:,} running{dead}"),
+        ("events", f"{ledger['events']:,} = {ledger['rows']:,} rows "
+                   f"+ {ledger['duplicates']:,} duplicates + {quarantined:,} quarantined "
+                   f"+ {sum(ledger['dropped'].values()):,} dropped"),
+        ("crawler", f"{crawl['runs']:,} runs, last {crawl['last_at'] or 'never'}"
+                    + (f", error: {crawl['last_error']}" if crawl["last_error"] else "")),
+        ("tables", ", ".join(f"{t['name']} ({t['partitions']:,} partitions)"
+                             for t in report["tables"]) or "none yet"),
+    ]  # fmt: skip
+    for name, text in rows:
+        console.print(f"[bold]{name:>10}[/bold]  ", end="")
+        console.print(text, markup=False)
+
+
+@contextmanager
+def stage_progress(
+    console: "Console", events: int
+) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """A bar a stage; call what you get with each new status."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    progress = Progress(
+        TextColumn("{task.description:>12}"),
+        BarColumn(36),
+        MofNCompleteColumn(),
+        TextColumn("[dim]{task.fields[note]}[/dim]"),
+        TimeElapsedColumn(),
+        console=console,
+        refresh_per_second=12,
+    )
+    names = ("accepted", "delivered", "transformed", "quarantined", "crawled")
+    with progress:
+        tasks = {name: progress.add_task(name, total=events, note="") for name in names}
+        progress.update(tasks["quarantined"], total=None)
+
+        def draw(status: Mapping[str, Any]) -> None:
+            stream, ledger, crawl = status["stream"], status["ledger"], status["crawl"]
+            quarantined = sum(ledger["quarantined"].values())
+            progress.update(
+                tasks["accepted"],
+                completed=stream["accepted_records"],
+                note=size(stream["accepted_bytes"]),
+            )
+            progress.update(
+                tasks["delivered"],
+                completed=stream["accepted_records"] - stream["buffered_records"],
+                note=f"{stream['delivered_objects']} objects",
+            )
+            progress.update(
+                tasks["transformed"],
+                completed=ledger["events"],
+                note=f"{ledger['rows']:,} rows, {ledger['duplicates']:,} duplicates",
+            )
+            progress.update(
+                tasks["quarantined"],
+                completed=quarantined,
+                total=max(quarantined, 1),
+                note=", ".join(f"{n} {reason}" for reason, n in ledger["quarantined"].items()),
+            )
+            tables = {table["name"]: table["partitions"] for table in status["tables"]}
+            progress.update(
+                tasks["crawled"],
+                completed=0 if crawl["pending"] else ledger["events"],
+                note=f"{tables.get('events', 0)} partitions",
+            )
+            progress.refresh()
+
+        yield draw

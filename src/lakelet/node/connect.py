@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_FOLDER = Path("lake")
 
 
-def connect(
-    data: Path | None = None, *, config: Path | None = None, create: bool = False
-) -> Lake:
+def connect(data: Path | None = None, *, config: Path | None = None, create: bool = False) -> Lake:
     """A lake to talk to.
 
     Raises:

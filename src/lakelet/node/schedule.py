@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from lakelet.model.errors import DeclarationError
 
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
-_MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
-_DAYS = "SUN MON TUE WED THU FRI SAT".split()  # cron counts Sunday as 1
+_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]  # cron counts Sunday as 1
 _SEARCH_DAYS_MAX = 366 * 8  # covers the farthest 29 February
 
 
@@ -58,8 +58,11 @@ def _cron(fields: list[str], text: str) -> Callable[[datetime], datetime | None]
         day = moment.replace(hour=0, minute=0)
         for _ in range(_SEARCH_DAYS_MAX):
             weekday = day.isoweekday() % 7 + 1
-            if day.year in years and day.month in months and day.day in days and (
-                weekday in weekdays
+            if (
+                day.year in years
+                and day.month in months
+                and day.day in days
+                and (weekday in weekdays)
             ):
                 for hour in sorted(hours):
                     for minute in sorted(minutes):
