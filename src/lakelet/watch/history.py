@@ -4,7 +4,7 @@ import json
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from lakelet.watch.names import Dimensions, dimensions_of
@@ -215,8 +215,3 @@ def _matches(key: SeriesKey, wanted: Mapping[str, str | None]) -> bool:
     return all(
         name in has and (value is None or has[name] == value) for name, value in wanted.items()
     )
-
-
-def iter_periods(start_at: int, end_at: int, period_seconds: int) -> Iterator[int]:
-    """The start of every period that `read` may answer for."""
-    yield from range(start_at // period_seconds * period_seconds, end_at, period_seconds)

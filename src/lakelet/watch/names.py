@@ -84,6 +84,15 @@ class Lambda:
     EVENTS_WAITING: Final = _m("AsyncEventsPending", "Count", _G, "Raw objects waiting.")
 
 
+class Sqs:
+    """The transform's dead-letter queue. Dimension: QueueName."""
+
+    _m = _of("AWS/SQS", "QueueName")
+    WAITING: Final = _m(
+        "ApproximateNumberOfMessagesVisible", "Count", _G, "Raw objects given up, to look at."
+    )
+
+
 class Glue:
     """The crawler. Dimension: CrawlerName."""
 
@@ -132,7 +141,7 @@ class Lakelet:
 
 
 def known_measures() -> Iterator[Measure]:
-    for service in (Firehose, Lambda, Glue, Athena, S3, Lakelet):
+    for service in (Firehose, Lambda, Sqs, Glue, Athena, S3, Lakelet):
         for value in vars(service).values():
             if isinstance(value, Measure):
                 yield value
