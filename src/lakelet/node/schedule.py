@@ -83,7 +83,10 @@ def _values(
             return names.index(word.upper()) + 1
         if word.isdigit() and least <= int(word) <= most:
             return int(word)
-        raise DeclarationError(
+        raise wrong(word)
+
+    def wrong(word: str) -> DeclarationError:
+        return DeclarationError(
             f"the schedule {text!r} has {word!r} where {least} to {most} is expected",
             hint="For example: cron(15 * * * ? *)",
         )
@@ -100,6 +103,6 @@ def _values(
             first = number(span)
             last = most if step else first
         if step and not (step.isdigit() and int(step) > 0):
-            number(step or "nothing")
+            raise wrong(part)
         chosen.update(range(first, last + 1, int(step) if step else 1))
     return chosen
