@@ -23,7 +23,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from lakelet.model.errors import LakeletError, Outcome
 from lakelet.model.manifest import Manifest
@@ -84,7 +84,7 @@ def describe(error: BaseException) -> _Failure:
     return _Failure("python.error", f"{type(error).__name__}{where}", "", Outcome.RETRY)
 
 
-def raise_failure(failure: _Failure) -> None:
+def raise_failure(failure: _Failure) -> NoReturn:
     raise TransformFailed(
         failure.message, hint=failure.hint, code=failure.code, outcome=failure.outcome
     )
@@ -97,7 +97,8 @@ class TransformProcess:
         """Raises ProcessUnavailable. Returns once the child can take an object."""
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "lakelet.node.transform_process"],
+            # Not `-m`: as `__main__`, this module's classes would pickle under that name.
+            [sys.executable, "-c", "from lakelet.node import transform_process as t; t.main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
@@ -162,9 +163,11 @@ class TransformProcess:
     def close(self) -> None:
         """End it after its current object, if any."""
         with contextlib.suppress(OSError):
-            self._stdin.close()
+            _write(self._stdin, None)
         self._child.wait()
-        self._stdout.close()
+        for stream in (self._stdin, self._stdout):
+            with contextlib.suppress(OSError):
+                stream.close()
 
     def kill(self) -> None:
         """End it now. May be called from another thread: `transform` then fails."""
@@ -249,14 +252,7 @@ class _Inbox:
                 self._items.append(_read(self._stream))
                 self._filled.release()
         except EOFError:
-            parent_lives = os.getppid() != 1 and os.getppid() == _PARENT_PID
-            if not parent_lives:
-                os._exit(1)  # nobody waits for what we are doing
-            self._items.append(None)
-            self._filled.release()
-
-
-_PARENT_PID = os.getppid()
+            os._exit(1)  # the parent is gone: nobody waits for what we are doing
 
 
 def _limit_memory(size_bytes_max: int) -> None:
@@ -278,7 +274,3 @@ def _take_over_standard_streams() -> tuple[BinaryIO, BinaryIO]:
     os.dup2(2, 1)
     sys.stdout = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), line_buffering=True)
     return requests, answers
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,191 @@
+"""The worker: each item ends in a manifest, a retry or the dead letters, whatever it does."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from lakelet.model.errors import Outcome
+from lakelet.node.queue import TransformQueue
+from lakelet.node.transform_process import ProcessUnavailable, TransformFailed, TransformProcess
+from lakelet.node.worker import Worker
+from lakelet.store.clock import SystemClock
+from lakelet.testing.clock import ManualClock
+from tests.node import setups
+
+RAW = "clickstream-raw"
+WAIT = 60  # seconds before a test is called stuck; none of it is slept
+
+
+@pytest.fixture
+def queue(tmp_path):
+    opened = TransformQueue(tmp_path / "queue.sqlite", ManualClock())
+    yield opened
+    opened.close()
+
+
+def make(queue, *, processes=0, **options):
+    return Worker(queue, setups.Scripted(), ManualClock(), processes=processes, **options)
+
+
+def test_run_pending_ends_each_item_its_own_way(queue):
+    done, failed = [], []
+    worker = make(
+        queue,
+        on_done=lambda manifest: done.append(manifest.raw.key),
+        on_failed=lambda item, error, dead: failed.append((item.key, error.code, dead)),
+    )
+    queue.enqueue_all((RAW, key, "e") for key in ("ok/1", "missing/1", "raise/1", "ok/2"))
+    assert worker.run_pending() == 4
+    assert done == ["ok/1", "ok/2"]
+    assert failed == [("missing/1", "store.no_such_key", True), ("raise/1", "python.error", False)]
+    assert queue.depth().ready == 1
+    assert queue.depth().dead == 1
+    assert (worker.stats.done, worker.stats.events, worker.stats.failed) == (2, 4, 2)
+
+
+def test_a_strangers_message_never_reaches_queue_or_stats(queue):
+    worker = make(queue)
+    queue.enqueue(RAW, "raise/1", "e")
+    worker.run_pending()
+    [item] = queue.pending()
+    assert "ValueError at setups.py" in item.error
+    assert "secret" not in item.error + worker.stats.last_error
+
+
+def test_a_listener_that_fails_harms_nothing(queue):
+    worker = make(queue, on_done=lambda manifest: 1 / 0)
+    queue.enqueue_all([(RAW, "ok/1", "e"), (RAW, "ok/2", "e")])
+    assert worker.run_pending() == 2
+    assert queue.depth().pending == 0
+
+
+@pytest.mark.parametrize("processes", [0, 1, 2])
+def test_started_it_empties_the_queue_and_stops(queue, processes):
+    worker = make(queue, processes=processes)
+    worker.start()
+    queue.enqueue_all((RAW, f"ok/{n}", "e") for n in range(20))
+    assert worker.drain(WAIT)
+    queue.enqueue(RAW, "ok/late", "e")
+    assert worker.drain(WAIT)
+    worker.stop()
+    assert worker.stats.done == 21
+    assert worker.stats.running == ()
+
+
+def test_a_process_that_dies_is_a_failed_attempt_and_is_replaced(queue):
+    pids, failed = set(), []
+    worker = make(
+        queue,
+        processes=1,
+        on_done=lambda manifest: pids.add(manifest.details["pid"]),
+        on_failed=lambda item, error, dead: failed.append((item.key, error.message)),
+    )
+    worker.start()
+    queue.enqueue_all((RAW, key, "e") for key in ("ok/1", "die/1", "ok/2", "exit/1", "print/1"))
+    assert worker.drain(WAIT)
+    worker.stop()
+    assert worker.stats.done == 3
+    assert [key for key, _ in failed] == ["die/1", "exit/1"]
+    assert "signal 6" in failed[0][1]
+    assert len(pids) == 3
+    assert os.getpid() not in pids
+
+
+def test_a_process_beyond_its_memory_fails_alone(queue):
+    failed = []
+    worker = make(
+        queue, processes=1, on_failed=lambda item, error, dead: failed.append(error.message)
+    )
+    worker.start()
+    queue.enqueue_all([(RAW, "memory/1", "e"), (RAW, "ok/1", "e")])
+    assert worker.drain(WAIT)
+    worker.stop()
+    assert worker.stats.done == 1
+    assert failed[0].startswith("MemoryError")
+
+
+def test_stop_gives_back_what_is_in_work(tmp_path, queue):
+    worker = Worker(queue, setups.Scripted(str(tmp_path)), ManualClock(), processes=1)
+    worker.start()
+    queue.enqueue(RAW, "hang/1", "e")
+    until(lambda: (tmp_path / "hanging").exists())
+    worker.stop(grace_seconds=0.0)
+    [item] = queue.pending()
+    assert item.attempts == 0
+    assert worker.stats.failed == 0
+
+
+def test_an_object_without_end_is_killed_at_its_time_out(tmp_path):
+    process = TransformProcess(setups.Scripted(str(tmp_path)))
+    ticks = []
+    with pytest.raises(TransformFailed, match=r"no end after 0\.2 s") as caught:
+        process.transform(
+            RAW, "hang/1", timeout_seconds=0.2, tick_seconds=0.05, on_tick=lambda: ticks.append(1)
+        )
+    assert caught.value.outcome is Outcome.RETRY
+    assert ticks
+    assert not process.alive
+
+
+def test_a_set_up_that_fails_is_told_with_its_hint():
+    with pytest.raises(ProcessUnavailable, match="no such declaration") as caught:
+        TransformProcess(setups.broken_setup)
+    assert caught.value.hint == "write one"
+
+
+def test_a_process_that_cannot_start_says_how_it_ended():
+    with pytest.raises(ProcessUnavailable, match="exit status 7"):
+        TransformProcess(setups.dying_setup)
+
+
+def test_the_objects_are_not_blamed_for_a_process_that_cannot_start(queue):
+    worker = Worker(queue, setups.dying_setup, SystemClock(), processes=1)
+    worker.start()
+    queue.enqueue(RAW, "ok/1", "e")
+    until(lambda: worker.stats.last_error)
+    worker.stop()
+    [item] = queue.pending()
+    assert item.attempts == 0
+
+
+def test_a_process_ends_when_its_parent_is_killed(tmp_path):
+    program = (
+        "from tests.node import setups\n"
+        "from lakelet.node.transform_process import TransformProcess\n"
+        f"process = TransformProcess(setups.Scripted({str(tmp_path)!r}))\n"
+        "print(process.pid, flush=True)\n"
+        "process.transform('b', 'hang/1', timeout_seconds=600)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment
+    )
+    child = int(parent.stdout.readline())
+    until(lambda: (tmp_path / "hanging").exists())
+    parent.kill()
+    parent.wait()
+    until(lambda: not is_running(child))
+    parent.stdout.close()
+
+
+def is_running(pid):
+    """A zombie nobody reaps has ended too."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def until(condition):
+    """Wait for what another process does; it tells nobody, so we must look."""
+    never = threading.Event()
+    for _ in range(WAIT * 100):
+        if condition():
+            return
+        never.wait(0.01)
+    raise AssertionError("it never happened")
