@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakelet.model.errors import DataFolderError
-from lakelet.node.folder import DataFolder, Holder
+from lakelet.node.folder import DataFolder
 
 if TYPE_CHECKING:
-    from lakelet.producer import Producer
+    from lakelet.producer import OnError, Producer
 
 REGION = "us-east-1"
 
@@ -47,6 +47,29 @@ def running_environment(data: Path) -> dict[str, str]:
     return client_environment(folder, holder.endpoint)
 
 
-def producer_for(folder: DataFolder, holder: Holder, stream: str | None = None) -> "Producer":
-    """A producer for the node's own stream; nothing is spooled, errors are raised."""
-    raise NotImplementedError
+def make_producer(
+    folder: DataFolder,
+    endpoint_url: str | None,
+    stream: str | None,
+    on_error: "OnError | None" = None,
+) -> "Producer":
+    """A producer for the node's own stream, or for any Firehose endpoint.
+
+    Nothing is spooled: whoever calls is there to be told.
+    """
+    from lakelet.contract import load_declaration
+    from lakelet.producer import Encoding, Producer, ProducerSettings
+
+    declared = folder.declaration if folder.declaration.exists() else None
+    name = stream or load_declaration(declared).pipeline.name
+    settings = ProducerSettings(encoding=Encoding(None, None, b""), close_seconds=600)
+    if endpoint_url:
+        return Producer(name, settings, endpoint_url=endpoint_url, on_error=on_error)
+    import boto3
+
+    keys = running_environment(folder.root)
+    session = boto3.session.Session(
+        keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], region_name=REGION
+    )
+    endpoint = keys["AWS_ENDPOINT_URL"]
+    return Producer(name, settings, session=session, endpoint_url=endpoint, on_error=on_error)

@@ -59,11 +59,20 @@ class HttpCaller:
             return pa.ipc.open_stream(response).read_all()
 
     def put(self, records: list[bytes]) -> int:
-        from lakelet.node.exports import producer_for
+        from lakelet.node.exports import make_producer
+        from lakelet.producer import Failure, ProducerError
 
-        with producer_for(self._folder, self._holder) as producer:
+        failures: list[Failure] = []
+        with make_producer(self._folder, None, None, failures.append) as producer:
             for record in records:
-                producer.put(record)
+                producer.send(record)
+            producer.flush()
+        lost = sum(len(failure.records) for failure in failures)
+        if lost:
+            raise ProducerError(
+                f"{lost:,} of {len(records):,} records were not accepted: {failures[0].error}",
+                hint="The others were. Mend the cause and send only those again.",
+            )
         return len(records)
 
     def close(self) -> None:
