@@ -1,0 +1,139 @@
+"""What one data file says about itself: columns, rows, and the bytes of each column."""
+
+import gzip
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from lakelet.catalog.formats import CSV, JSON, PARQUET
+from lakelet.catalog.types import from_arrow
+from lakelet.model.ports import ObjectInfo, ObjectStore
+
+# A text file's types are guessed from its head; Glue reads about as much.
+_SAMPLE_BYTES = 1 << 20
+
+Columns = tuple[tuple[str, str], ...]  # (name as in the file, Hive type), in file order
+
+
+class FileFacts(msgspec.Struct, array_like=True, frozen=True):
+    """A file as its folder's memory keeps it; `modified_ns` and size tell when it is stale."""
+
+    name: str  # below the folder
+    size_bytes: int
+    modified_ns: int
+    schema_id: int  # of `FolderMemory`; UNREADABLE where the file is no data
+    rows: int
+    column_bytes: tuple[int, ...]  # compressed, in the schema's order; () for text formats
+
+
+UNREADABLE = -1
+
+
+class Footer(msgspec.Struct, frozen=True):
+    format: str
+    columns: Columns
+    rows: int
+    column_bytes: tuple[int, ...]
+
+
+def modified_ns(info: ObjectInfo) -> int:
+    return int(info.modified_at.timestamp() * 1_000_000) * 1_000
+
+
+def is_data_name(name: str) -> bool:
+    """Athena and the crawler both pass over names that begin with `_` or `.`."""
+    return bool(name) and not name.startswith(("_", "."))
+
+
+def read_footer(store: ObjectStore, info: ObjectInfo) -> Footer | None:
+    """None for a file in which no table can be found (empty, torn, binary)."""
+    try:
+        with _open(store, info) as source:
+            magic = source.read(4)
+            source.seek(0)
+            if magic == b"PAR1":
+                return _parquet(source)
+            return _text(source)
+    except (pa.ArrowException, OSError, EOFError, ValueError):
+        return None
+
+
+def _open(store: ObjectStore, info: ObjectInfo) -> BinaryIO:
+    path = getattr(store, "path", None)
+    if path is not None:
+        # A plain file; pyarrow then reads the footer without a hop through Python.
+        return Path(path(info.bucket, info.key)).open("rb")
+    return io.BytesIO(store.get(info.bucket, info.key))
+
+
+def _parquet(source: BinaryIO) -> Footer:
+    metadata = pq.read_metadata(source)
+    schema = metadata.schema.to_arrow_schema()
+    columns = tuple((item.name, str(from_arrow(item.type))) for item in schema)
+    return Footer(PARQUET, columns, metadata.num_rows, _column_bytes(metadata, schema.names))
+
+
+def _column_bytes(metadata: Any, names: Sequence[str]) -> tuple[int, ...]:
+    """Compressed bytes a top-level column, over all row groups and nested leaves."""
+    at = {name: index for index, name in enumerate(names)}
+    owners = [
+        at[metadata.schema.column(leaf).path.split(".", 1)[0]]
+        if metadata.schema.column(leaf).path.split(".", 1)[0] in at
+        else at[_owner(metadata.schema.column(leaf).path, names)]
+        for leaf in range(metadata.num_columns)
+    ]
+    sizes = [0] * len(names)
+    for group_index in range(metadata.num_row_groups):
+        group = metadata.row_group(group_index)
+        for leaf, owner in enumerate(owners):
+            sizes[owner] += group.column(leaf).total_compressed_size
+    return tuple(sizes)
+
+
+def _owner(path: str, names: Sequence[str]) -> str:
+    """The top-level column of a leaf whose own name may hold dots."""
+    return max((name for name in names if path == name or path.startswith(f"{name}.")), key=len)
+
+
+def _text(source: BinaryIO) -> Footer | None:
+    sample = _head(source)
+    if not sample.strip():
+        return None
+    if sample.lstrip()[:1] in (b"{", b"["):
+        table = pyarrow.json.read_json(io.BytesIO(sample))
+        return Footer(JSON, _columns(table.schema), 0, ())
+    if b"\x00" in sample:
+        return None
+    table = pyarrow.csv.read_csv(io.BytesIO(sample))
+    return Footer(CSV, _columns(table.schema), 0, ())
+
+
+def _head(source: BinaryIO) -> bytes:
+    """The first whole lines of a plain or gzipped text."""
+    magic = source.read(2)
+    source.seek(0)
+    if magic == b"\x1f\x8b":
+        with gzip.open(source) as inflated:
+            sample = inflated.read(_SAMPLE_BYTES)
+    else:
+        sample = source.read(_SAMPLE_BYTES)
+    if len(sample) < _SAMPLE_BYTES:
+        return sample
+    return sample[: sample.rfind(b"\n") + 1]
+
+
+def _columns(schema: pa.Schema) -> Columns:
+    return tuple((item.name, str(from_arrow(item.type))) for item in schema)
+
+
+def data_objects(objects: Sequence[ObjectInfo]) -> Iterator[ObjectInfo]:
+    for info in objects:
+        if is_data_name(info.key.rsplit("/", 1)[-1]) and info.size_bytes:
+            yield info
