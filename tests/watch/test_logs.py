@@ -127,7 +127,7 @@ def test_people_read_lines(book):
 
 
 def test_a_wrong_format_string_costs_nothing():
-    record = logging.makeLogRecord({"msg": "%d of %d", "args": (1,)})
+    record = logging.makeLogRecord({"name": "lakelet.x", "msg": "%d of %d", "args": (1,)})
     assert entry_of(record)["message"] == "%d of %d"
 
 
