@@ -53,22 +53,23 @@ class Pipeline:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     crawler: CrawlerSettings = field(default_factory=CrawlerSettings)
     workgroup: WorkgroupSettings = field(default_factory=WorkgroupSettings)
+    bucket_suffix: str = ""  # on AWS `-<account>-<region>`: bucket names are the world's
 
     @property
     def raw_bucket(self) -> str:
-        return f"{self.name}-raw"
+        return f"{self.name}-raw{self.bucket_suffix}"
 
     @property
     def transformed_bucket(self) -> str:
-        return f"{self.name}-transformed"
+        return f"{self.name}-transformed{self.bucket_suffix}"
 
     @property
     def results_bucket(self) -> str:
-        return f"{self.name}-results"
+        return f"{self.name}-results{self.bucket_suffix}"
 
     @property
     def scripts_bucket(self) -> str:
-        return f"{self.name}-scripts"
+        return f"{self.name}-scripts{self.bucket_suffix}"
 
     @property
     def buckets(self) -> tuple[str, str, str, str]:
