@@ -1,0 +1,239 @@
+"""The embedded runtime: every room, wired. No decisions here.
+
+ingestion ──on_delivered──▶ queue ──▶ worker ──on_done──▶ ledger index, crawler
+store (raw objects put by S3 clients) ──on_put──▶ queue
+"""
+
+import logging
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakelet.catalog import Catalog
+from lakelet.contract import Declaration, load_declaration
+from lakelet.ingest import Delivery
+from lakelet.lake.lifecycle import apply_expiry
+from lakelet.model.layout import is_raw_event_key
+from lakelet.model.manifest import Manifest
+from lakelet.model.ports import Clock, ObjectInfo
+from lakelet.node.crawls import CrawlRunner
+from lakelet.node.folder import DataFolder, Holder
+from lakelet.node.ingestion import Ingestion
+from lakelet.node.ledger import LedgerIndex
+from lakelet.node.queue import TransformQueue
+from lakelet.node.rounds import Round, Rounds
+from lakelet.node.schedule import parse_schedule
+from lakelet.node.tables import crawl, ensure_tables
+from lakelet.node.webhooks import post_webhook
+from lakelet.node.worker import LocalTransform, Worker
+from lakelet.query import QueryEngine
+from lakelet.store.clock import SystemClock
+from lakelet.store.disk import DiskObjectStore
+from lakelet.store.files import LocalFileSystem
+from lakelet.watch.room import open_watch
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+log = logging.getLogger("lakelet.node")
+
+
+class Node:
+    """A lake, awake. `start`, then `stop`; the folder is held in between."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        *,
+        config: Path | None = None,
+        clock: Clock | None = None,
+        worker_processes: int | None = None,
+    ) -> None:
+        """
+        Args:
+            config: the declaration; by default the folder's own, else the shipped one.
+            worker_processes: 0 transforms on threads of this process.
+        Raises:
+            DataFolderError; DeclarationError. Nothing is held then.
+        """
+        self.folder = folder
+        self.clock = clock or SystemClock()
+        self.endpoint = ""
+        self.declaration = self._load(config)
+        self.pipeline = self.declaration.pipeline
+        self.contract = self.declaration.contract
+        self._worker_processes = worker_processes
+        self._schedule = parse_schedule(self.pipeline.crawler.schedule)
+        folder.acquire()
+        try:
+            if config:
+                folder.declaration.write_text(config.read_text("utf-8"), "utf-8")
+            self._wire()
+        except BaseException:
+            folder.release()
+            raise
+
+    def _load(self, config: Path | None) -> Declaration:
+        own = self.folder.declaration
+        return load_declaration(config or (own if own.exists() else None))
+
+    def _wire(self) -> None:
+        state, pipeline = self.folder.state, self.pipeline
+        self.store = DiskObjectStore(self.folder.buckets, self.clock, state / "objects.sqlite")
+        for bucket in pipeline.buckets:
+            self.store.create_bucket(bucket)
+        self.catalog = Catalog(state / "catalog.sqlite", self.clock)
+        self.engine = QueryEngine(
+            self.catalog,
+            self.store,
+            state / "queries.sqlite",
+            self.clock,
+            results_bucket=pipeline.results_bucket,
+        )
+        (state / "watch").mkdir(exist_ok=True)
+        self.watch = open_watch(self.clock, pipeline.name, state / "watch")
+        self.ledger = LedgerIndex(state / "ledger.sqlite")
+        self.queue = TransformQueue(state / "queue.sqlite", self.clock)
+        self.worker = Worker(
+            self.queue,
+            LocalTransform(self.folder.buckets, pipeline, self.contract, state / "seen"),
+            self.clock,
+            processes=self._worker_processes,
+            on_done=self._on_transformed,
+        )
+        self.crawls = CrawlRunner(self._crawl, self.clock, self._schedule)
+        self.ingestion = Ingestion(
+            pipeline,
+            files=LocalFileSystem(self.folder.streams),
+            store=self.store,
+            clock=self.clock,
+            on_delivered=self._on_delivered,
+        )
+        self._caught_up = threading.Event()
+        self._rounds = Rounds(
+            self.clock,
+            [
+                Round("metrics", 1, self._measure),
+                Round("alarms", 60, self._judge),
+                Round("retention", 3600, self._expire),
+                Round("tidy", 3600, self.watch.tidy),
+            ],
+        )
+
+    # --- life ---------------------------------------------------------------------
+
+    def start(self, *, doors: bool = True) -> None:
+        """Recover, then run. `doors`: whether a server will announce itself after."""
+        ensure_tables(self.catalog, self.pipeline, self.contract)
+        self.engine.ensure_workgroup(self.pipeline)
+        self.store.on_put(self._on_put)
+        self.ingestion.start()
+        self.worker.start()
+        self.crawls.start()
+        self._rounds.start()
+        threading.Thread(target=self._catch_up, name="catch-up", daemon=True).start()
+        if not doors:
+            self._caught_up.wait()
+
+    def announce(self, endpoint: str, token: str) -> None:
+        self.endpoint = endpoint
+        self.folder.announce(Holder(os.getpid(), endpoint, token))
+
+    def stop(self) -> None:
+        """Drain: deliver what is buffered, transform what is delivered, crawl; then end."""
+        self._caught_up.wait()
+        self._rounds.stop()
+        self.ingestion.close(drain=True)
+        self.worker.drain()
+        self.worker.stop()
+        self.crawls.stop()
+        self.crawls.run_now()
+        self.close()
+
+    def close(self) -> None:
+        self.engine.close()
+        self.catalog.close()
+        self.queue.close()
+        self.ledger.close()
+        self.watch.close()
+        self.store.close()
+        self.folder.release()
+
+    def flush(self) -> None:
+        """Everything accepted before this call is visible in SQL after it."""
+        self.ingestion.flush()
+        self.worker.drain()
+        self.crawls.run_now()
+
+    # --- verbs --------------------------------------------------------------------
+
+    def put(self, records: list[bytes]) -> int:
+        return self.ingestion.put_all(self.pipeline.name, records)
+
+    def query_arrow(self, sql: str, database: str | None = None) -> "pa.Table":
+        return self.engine.query_arrow(sql, database=database or self.pipeline.database)
+
+    # --- what sets off what -------------------------------------------------------
+
+    def _on_delivered(self, delivery: Delivery, info: ObjectInfo) -> None:
+        if info.bucket == self.pipeline.raw_bucket:
+            self.queue.enqueue(info.bucket, info.key, info.etag)
+
+    def _on_put(self, info: ObjectInfo) -> None:
+        """An S3 client's own upload into the raw zone is an arrival too."""
+        raw = info.bucket == self.pipeline.raw_bucket
+        if raw and is_raw_event_key(info.key, error_prefix=self.pipeline.stream.error_prefix):
+            self.queue.enqueue(info.bucket, info.key, info.etag)
+
+    def _on_transformed(self, manifest: Manifest) -> None:
+        self.ledger.record(manifest)
+        if self.pipeline.crawler.after_new_data:
+            self.crawls.request()
+
+    def _crawl(self) -> list[str]:
+        started = time.monotonic()
+        failed = True
+        try:
+            lines = crawl(self.catalog, self.store, self.pipeline, self.clock)
+            failed = False
+            return lines
+        finally:
+            self.watch.meters.crawled(time.monotonic() - started, 0, failed=failed)
+
+    def _catch_up(self) -> None:
+        """What a former life may have left undone; also what was copied in by hand."""
+        try:
+            self.queue.reconcile(self.store, self.pipeline)
+            self.ledger.rebuild(self.store, self.pipeline.transformed_bucket)
+            self.crawls.request()
+        except Exception:
+            log.exception("catching up failed; the next start or arrival tries again")
+        finally:
+            self._caught_up.set()
+
+    # --- rounds -------------------------------------------------------------------
+
+    def _measure(self) -> None:
+        meters = self.watch.meters
+        for name, stats in self.ingestion.stats().items():
+            meters.stream_backlog(name, stats.buffered_bytes, stats.oldest_seconds)
+        depth = self.queue.depth()
+        meters.transform_backlog(depth.pending, depth.dead)
+        usage = shutil.disk_usage(self.folder.root)
+        meters.disk(usage.used, usage.total)
+        self.watch.flush()
+
+    def _judge(self) -> None:
+        self.watch.tell(self.watch.tick(), post_webhook, log)
+
+    def _expire(self) -> None:
+        """A raw object that has not been transformed stays: deleting it would be a loss."""
+        waiting = {item.key for item in (*self.queue.pending(), *self.queue.dead_letters())}
+
+        def keep(info: ObjectInfo) -> bool:
+            return info.bucket == self.pipeline.raw_bucket and info.key in waiting
+
+        apply_expiry(self.store, self.pipeline, self.clock.now(), keep=keep)

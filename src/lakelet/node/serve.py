@@ -1,0 +1,86 @@
+"""`lakelet up`: a node with its doors open, until it is told to stop."""
+
+import asyncio
+import secrets
+import signal
+from pathlib import Path
+from typing import Any
+
+from lakelet.node.connect import DEFAULT_FOLDER
+from lakelet.node.folder import DataFolder
+from lakelet.node.runtime import Node
+from lakelet.wire.credentials import load_or_create
+from lakelet.wire.http import Asgi
+from lakelet.wire.server import Server, listen
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def build_doors(node: Node, token: str, *, insecure: bool) -> Asgi:
+    """Everything that answers on the node's port."""
+    from lakelet.node.doors import Doors
+    from lakelet.node.services import aws_services, make_collector, make_console
+    from lakelet.wire.app import build_app
+
+    return build_app(
+        aws_services(node),
+        credentials=None if insecure else load_or_create(node.folder.keys),
+        clock=node.clock,
+        fallback=Doors(
+            node,
+            token,
+            make_collector=lambda: make_collector(node),
+            make_console=lambda: make_console(node, token),
+        ),
+        observer=node.observe_request,
+    )
+
+
+def serve(*, data: Path | None, config: Path | None, host: str, port: int, insecure: bool) -> None:
+    """Blocks until SIGINT or SIGTERM, then drains. A second signal ends at once:
+    what was acknowledged is on disk either way.
+
+    Raises:
+        DataFolderError, DeclarationError, PortInUse: before anything was started.
+    """
+    import uvloop
+
+    from lakelet.node.banner import print_farewell, print_ready, warn_insecure
+
+    root = data or DEFAULT_FOLDER
+    chosen = config or (Path("lakelet.toml") if Path("lakelet.toml").exists() else None)
+    listener = listen(host, port)
+    node = Node(DataFolder(root), config=chosen)
+    token = secrets.token_urlsafe(24)
+    load_or_create(node.folder.keys)
+    node.start()
+    server: Server
+
+    def on_ready() -> None:
+        address = f"[{host}]" if ":" in host else host
+        endpoint = f"http://{address}:{server.port}"
+        node.announce(endpoint, token)
+        print_ready(node, endpoint, root, token)
+        if insecure:
+            warn_insecure(exposed=host not in _LOOPBACK)
+
+    server = Server(build_doors(node, token, insecure=insecure), listener, on_ready=on_ready)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_until_told(server))
+    finally:
+        print_farewell(node)
+        node.stop()
+
+
+async def _until_told(server: Server) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop(*_: Any) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)  # the next one acts as it would without us
+        server.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    await server.serve()

@@ -1,0 +1,71 @@
+"""The node's tables: owned by the contract, their partitions found by the crawler."""
+
+from typing import Any
+
+from lakelet.catalog import Catalog, TableSpec
+from lakelet.catalog.crawl import run_crawl
+from lakelet.catalog.errors import AlreadyExists
+from lakelet.model.contract import Contract
+from lakelet.model.layout import QUARANTINE_PREFIX
+from lakelet.model.pipeline import Pipeline
+from lakelet.model.ports import Clock, ObjectStore
+from lakelet.transform import QUARANTINE_SCHEMA
+
+QUARANTINE_KEYS = ("reason", "year", "month", "day")
+
+
+def quarantine_table_name(pipeline: Pipeline) -> str:
+    return f"{pipeline.database}_quarantine"
+
+
+def ensure_tables(catalog: Catalog, pipeline: Pipeline, contract: Contract) -> None:
+    """Database, tables and crawler as the declaration wants them; nothing where they are so."""
+    if catalog.find_database(pipeline.database) is None:
+        catalog.create_database({"Name": pipeline.database})
+    for table in contract.tables:
+        spec = TableSpec.from_arrow(table.name, table.schema, table.partition_keys)
+        location = f"s3://{pipeline.transformed_bucket}/{table.name}/"
+        catalog.ensure_table(pipeline.database, spec, location)
+    quarantine = TableSpec.from_arrow(
+        quarantine_table_name(pipeline), QUARANTINE_SCHEMA, QUARANTINE_KEYS
+    )
+    catalog.ensure_table(pipeline.database, quarantine, _quarantine_location(pipeline))
+    _ensure_crawler(catalog, pipeline)
+
+
+def _quarantine_location(pipeline: Pipeline) -> str:
+    return f"s3://{pipeline.raw_bucket}/{QUARANTINE_PREFIX}"
+
+
+def _ensure_crawler(catalog: Catalog, pipeline: Pipeline) -> None:
+    wanted: dict[str, Any] = {
+        "Name": pipeline.crawler_name,
+        "Role": "lakelet",
+        "DatabaseName": pipeline.database,
+        "Description": "Finds the partitions of the contract's tables, and tables of others.",
+        "Targets": {
+            "S3Targets": [
+                {"Path": f"s3://{pipeline.transformed_bucket}/"},
+                {"Path": _quarantine_location(pipeline)},
+            ]
+        },
+    }
+    try:
+        catalog.create_crawler(wanted)
+    except AlreadyExists:
+        catalog.update_crawler(wanted)
+
+
+def crawl(catalog: Catalog, store: ObjectStore, pipeline: Pipeline, clock: Clock) -> list[str]:
+    """Run the pipeline's crawler; a line for each kind of change, or one that says none."""
+    now_ns = int(clock.now().timestamp() * 1e9)
+    result = run_crawl(store, catalog, pipeline.crawler_name, now_ns=now_ns)
+    counts = {
+        "tables created": result.tables_created,
+        "tables updated": result.tables_updated,
+        "tables deleted": result.tables_deleted,
+        "partitions added": result.partitions_added,
+        "partitions updated": result.partitions_updated,
+        "partitions deleted": result.partitions_deleted,
+    }
+    return [f"{count:,} {what}" for what, count in counts.items() if count] or ["no changes"]
