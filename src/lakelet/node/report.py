@@ -1,8 +1,12 @@
 """What a node says of itself: plain data, for the command line, the doors and the console."""
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from lakelet.model.errors import DeclarationError
+
 if TYPE_CHECKING:
+    from lakelet.lake.ledger import StreamLedger
     from lakelet.node.runtime import Node
 
 
@@ -49,6 +53,61 @@ def _stream(node: "Node") -> dict[str, Any]:
         "accepted_bytes": stats.accepted_bytes,
         "buffered_records": stats.buffered_records,
         "buffered_bytes": stats.buffered_bytes,
-        "oldest_seconds": stats.oldest_seconds,
+        "oldest_seconds": stats.oldest_age_seconds,
         "delivered_objects": stats.delivered_objects,
     }
+
+
+def audit_report(node: "Node", *, day: str | None = None, deep: bool = False) -> dict[str, Any]:
+    """The ledger of the lake, added up now; see `lake.audit.Audit.report` for the keys.
+
+    Args:
+        day: of arrival, YYYY-MM-DD; raises DeclarationError where it is no date.
+        deep: count rows in every Parquet footer, not only in the manifests.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from lakelet.lake.audit import Audit, audit, parquet_rows, persistent
+    from lakelet.lake.ledger import read_books
+
+    arrived_on = _day(day)
+
+    def look() -> Audit:
+        # The streams' ledger first: what arrives in between is then later news, not a loss.
+        streams = [_stream_ledger(node, stream.name) for stream in node.ingestion.streams]
+        pending = {item.key for item in node.queue.pending()}
+        dead = {item.key for item in node.queue.dead_letters()}
+        with ThreadPoolExecutor(4) as pool:
+            books = read_books(node.store, node.pipeline, day=arrived_on, each=pool.map)
+        return audit(
+            books,
+            node.pipeline,
+            node.clock.now(),
+            streams=streams,
+            pending=pending,
+            dead=dead,
+            rows_of=parquet_rows(node.store) if deep else None,
+        )
+
+    result = persistent(look)
+    node.watch.meters.audited(len(result.findings))
+    return result.report()
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise DeclarationError(f"{text!r} is no date", hint="Write YYYY-MM-DD.") from error
+
+
+def _stream_ledger(node: "Node", name: str) -> "StreamLedger":
+    from lakelet.lake.ledger import Delivered, StreamLedger
+
+    accepted = node.ingestion.position_next(name)
+    delivered = [
+        Delivered(entry.first_position, entry.records, entry.blank_records, entry.key, entry.etag)
+        for entry in node.ingestion.deliveries(name)
+        if entry.bucket == node.pipeline.raw_bucket
+    ]
+    return StreamLedger(name, accepted, delivered)

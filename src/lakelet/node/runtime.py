@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from lakelet.catalog import Catalog
 from lakelet.contract import Declaration, load_declaration
-from lakelet.ingest import Delivery
+from lakelet.ingest.ledger import Delivery
+from lakelet.ingest.limits import batches
 from lakelet.lake.lifecycle import apply_expiry
 from lakelet.model.layout import is_raw_event_key
 from lakelet.model.manifest import Manifest
@@ -107,10 +108,12 @@ class Node:
         self.crawls = CrawlRunner(self._crawl, self.clock, self._schedule)
         self.ingestion = Ingestion(
             pipeline,
-            files=LocalFileSystem(self.folder.streams),
+            files=LocalFileSystem(self.folder.root),
             store=self.store,
             clock=self.clock,
+            folder=state,
             on_delivered=self._on_delivered,
+            observer=self.watch.meters,
         )
         self._caught_up = threading.Event()
         self._rounds = Rounds(
@@ -171,7 +174,10 @@ class Node:
     # --- verbs --------------------------------------------------------------------
 
     def put(self, records: list[bytes]) -> int:
-        return self.ingestion.put_all(self.pipeline.name, records)
+        """All of them, in batches the service would take; raises at the first refused."""
+        for batch in batches(records):
+            self.ingestion.put_blocking(self.pipeline.name, batch)
+        return len(records)
 
     def query_arrow(self, sql: str, database: str | None = None) -> "pa.Table":
         return self.engine.query_arrow(sql, database=database or self.pipeline.database)
@@ -219,7 +225,7 @@ class Node:
     def _measure(self) -> None:
         meters = self.watch.meters
         for name, stats in self.ingestion.stats().items():
-            meters.stream_backlog(name, stats.buffered_bytes, stats.oldest_seconds)
+            meters.stream_backlog(name, stats.buffered_bytes, stats.oldest_age_seconds)
         depth = self.queue.depth()
         meters.transform_backlog(depth.pending, depth.dead)
         usage = shutil.disk_usage(self.folder.root)
