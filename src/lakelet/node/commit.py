@@ -1,0 +1,165 @@
+"""One thread that makes records durable: an fsync for all requests that wait for one.
+
+While the disk works on one group, the next one gathers; so the more requests there
+are at once, the fewer fsyncs each costs.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+from lakelet.ingest.errors import LogUnavailable
+from lakelet.ingest.log import Log
+
+_log = logging.getLogger("lakelet.ingest")
+
+# Requests are joined into one frame up to this: an object can outgrow its buffering
+# hint by no more, and recovery reads no more at once.
+_FRAME_PAYLOAD_BYTES = 1024 * 1024
+
+# Requests in one group, so that the first of a flood doesn't wait for the last.
+_GROUP_REQUESTS_MAX = 256
+
+
+@dataclass(slots=True)
+class Commit:
+    """One request's records on their way to the log."""
+
+    log: Log
+    records: Sequence[bytes]
+    size_bytes: int
+    # Told from the commit thread, in log order, before the request is answered: the
+    # first position and the arrival in ms, or None where the log refused.
+    on_settled: "Callable[[Commit, tuple[int, int] | None], None]"
+    answer: "Future[int] | asyncio.Future[int]"  # of the first record's position
+    loop: asyncio.AbstractEventLoop | None  # the one to answer in; None for a thread
+
+
+@dataclass(slots=True)
+class _Answers:
+    """Outcomes of one group, handed to each event loop in one call."""
+
+    by_loop: "dict[asyncio.AbstractEventLoop, list[tuple[Commit, int | BaseException]]]" = field(
+        default_factory=dict
+    )
+
+    def add(self, commit: Commit, outcome: int | BaseException) -> None:
+        if commit.loop is None:
+            _settle([(commit, outcome)])
+        else:
+            self.by_loop.setdefault(commit.loop, []).append((commit, outcome))
+
+    def send(self) -> None:
+        for loop, outcomes in self.by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_settle, outcomes)
+            except RuntimeError:  # that loop is closed: nobody waits any more
+                _log.debug("%d requests lost their event loop", len(outcomes))
+
+
+class Committer:
+    """The commit thread and its queue."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+        self._queue: SimpleQueue[Commit | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="lakelet-commit", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, commit: Commit) -> None:
+        self._queue.put(commit)
+
+    def stop(self) -> None:
+        """Return once everything submitted before is answered."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            group = [self._queue.get()]
+            try:
+                while len(group) < _GROUP_REQUESTS_MAX:
+                    group.append(self._queue.get_nowait())
+            except Empty:
+                pass
+            stopping = None in group
+            self._commit([commit for commit in group if commit is not None])
+
+    def _commit(self, group: Sequence[Commit]) -> None:
+        answers = _Answers()
+        by_log: dict[int, list[Commit]] = {}
+        for commit in group:
+            by_log.setdefault(id(commit.log), []).append(commit)
+        arrived_ms = self._now_ms()
+        for commits in by_log.values():
+            try:
+                commit_to_log(commits[0].log, commits, arrived_ms, answers.add)
+            except Exception as error:  # noqa: BLE001
+                # Whatever it is, nobody may be left waiting and the thread must live.
+                _log.exception("a commit failed in a way nobody foresaw")
+                for commit in commits:
+                    answers.add(commit, error)
+        answers.send()
+
+
+def commit_to_log(
+    log: Log,
+    commits: Sequence[Commit],
+    arrived_ms: int,
+    answer: Callable[[Commit, int | BaseException], None],
+) -> None:
+    """Append every request and sync once. Each is answered with its first position, or
+    with why it isn't durable."""
+    written: list[tuple[Commit, int]] = []
+    failure: LogUnavailable | None = None
+    try:
+        for frame in plan_frames(commits):
+            position = log.append([r for commit in frame for r in commit.records], arrived_ms)
+            for commit in frame:
+                written.append((commit, position))
+                position += len(commit.records)
+        log.sync()
+    except LogUnavailable as error:
+        failure = error
+    durable = log.position_durable
+    done = 0
+    for commit, position in written:
+        if position + len(commit.records) > durable:
+            break
+        commit.on_settled(commit, (position, arrived_ms))
+        answer(commit, position)
+        done += 1
+    for commit in commits[done:]:
+        commit.on_settled(commit, None)
+        answer(commit, failure or LogUnavailable("the log gave up a request"))
+
+
+def plan_frames(commits: Sequence[Commit]) -> list[list[Commit]]:
+    """Neighbouring requests that share a frame. Pure; none is split."""
+    frames: list[list[Commit]] = []
+    size_bytes = 0
+    for commit in commits:
+        if not frames or size_bytes + commit.size_bytes > _FRAME_PAYLOAD_BYTES:
+            frames.append([])
+            size_bytes = 0
+        frames[-1].append(commit)
+        size_bytes += commit.size_bytes
+    return frames
+
+
+def _settle(outcomes: Sequence[tuple[Commit, int | BaseException]]) -> None:
+    """Runs where the waiting future lives."""
+    for commit, outcome in outcomes:
+        if commit.answer.done():  # the waiter gave up
+            continue
+        if isinstance(outcome, BaseException):
+            commit.answer.set_exception(outcome)
+        else:
+            commit.answer.set_result(outcome)

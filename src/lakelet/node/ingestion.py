@@ -1,0 +1,340 @@
+"""Ingestion at run time: records in, answered when durable; objects out, in the background.
+
+Decisions are `ingest/`'s; here are the threads. One commits (node/commit.py), one
+watches what is due, a few deliver, one stream at a time each.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from lakelet.ingest.assemble import Toolbox
+from lakelet.ingest.database import Database
+from lakelet.ingest.delivery import Deliverer, OnDelivered
+from lakelet.ingest.errors import ServiceUnavailable
+from lakelet.ingest.ledger import Delivery, Ledger
+from lakelet.ingest.limits import check_batch
+from lakelet.ingest.put import PutResult
+from lakelet.ingest.streams import DeliveryStream, DeliveryStreams
+from lakelet.model.pipeline import Pipeline
+from lakelet.model.ports import Clock, FileSystem, ObjectStore
+from lakelet.node.commit import Commit, Committer
+from lakelet.node.stream import Pending, StreamRuntime
+
+_log = logging.getLogger("lakelet.ingest")
+
+# Accepted and not delivered, of one stream, before producers are told to slow down:
+# room for an hour of a busy site while its bucket can't be reached.
+UNDELIVERED_BYTES_MAX = 1024 * 1024 * 1024
+
+# Deliveries compress and write: more threads than this only fight over two cores.
+_DELIVERY_THREADS = 4
+
+# The watcher looks again at least this often, whatever it was told.
+_WATCH_SECONDS_MAX = 1.0
+
+
+class Observer(Protocol):
+    """Who counts what happens (watch/meters.py)."""
+
+    def accepted(self, stream: str, records: int, size_bytes: int, latency_ms: float) -> None: ...
+    def throttled(self, stream: str, records: int) -> None: ...
+    def delivered(
+        self, stream: str, records: int, size_bytes: int, freshness_seconds: float
+    ) -> None: ...
+    def delivery_failed(self, stream: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStats:
+    """One stream, at a glance."""
+
+    accepted_records: int  # since it was created
+    accepted_bytes: int  # since this start
+    delivered_records: int  # since it was created, damaged ones included
+    buffered_records: int
+    buffered_bytes: int
+    oldest_age_seconds: float  # of what is buffered; 0 when nothing is
+    delivered_objects: int  # since this start
+    damaged_records: int
+    last_error: str  # of the latest delivery; "" when it went well
+
+
+class Ingestion:
+    """Every delivery stream of a node."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        files: FileSystem,
+        store: ObjectStore,
+        clock: Clock,
+        folder: Path | None,
+        on_delivered: OnDelivered = lambda _delivery, _info: None,
+        observer: Observer | None = None,
+        toolbox: Toolbox | None = None,
+        undelivered_bytes_max: int = UNDELIVERED_BYTES_MAX,
+    ) -> None:
+        """Opens nothing but the state; `start` recovers the logs.
+
+        Args:
+            files: rooted at the data folder; logs lie in `streams/`.
+            folder: of `ingest.sqlite`, the data folder's `state`; None keeps it in memory.
+            on_delivered: called when an object is durable, before its delivery is done:
+                a crash in between calls it again.
+        """
+        self._pipeline, self._files, self._clock = pipeline, files, clock
+        self._observer = observer
+        self._undelivered_bytes_max = undelivered_bytes_max
+        self._database = Database(folder / "ingest.sqlite" if folder else None)
+        self._ledger = Ledger(self._database)
+        self.streams = DeliveryStreams(self._database, clock)
+        self._deliverer = Deliverer(self._ledger, store, clock, on_delivered, toolbox or Toolbox())
+        self._runtimes: dict[str, StreamRuntime] = {}
+        self._opening = threading.Lock()
+        self._committer = Committer(lambda: round(clock.now().timestamp() * 1000))
+        self._is_open = False
+        self._wake = threading.Condition()
+        self._is_woken = False
+        self._watcher = threading.Thread(target=self._watch, name="lakelet-delivery", daemon=True)
+        self._workers = ThreadPoolExecutor(_DELIVERY_THREADS, "lakelet-deliver")
+
+    # --- life ---------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Recover every log, declare the pipeline's stream, begin to accept and deliver."""
+        self.streams.declare(self._pipeline)
+        for stream in self.streams:
+            self._runtime(stream.name)
+        self.streams.on_change = self._wake_watcher
+        self._committer.start()
+        self._is_open = True
+        self._watcher.start()
+
+    def close(self, *, drain: bool) -> None:
+        """Accept no more, answer who waits, stop the threads.
+
+        Args:
+            drain: deliver what is buffered first; else the next start does.
+        """
+        if not self._is_open:
+            self._database.close()
+            return
+        self._is_open = False
+        self._committer.stop()
+        self._wake_watcher()
+        self._watcher.join()
+        self._workers.shutdown(wait=True)
+        try:
+            if drain:
+                self.flush()
+        finally:
+            for runtime in self._runtimes.values():
+                runtime.log.close()
+            self._database.close()
+
+    # --- putting ------------------------------------------------------------------
+
+    async def put(self, stream: str, records: Sequence[bytes]) -> PutResult:
+        """Answered once every record is on disk.
+
+        Raises:
+            ResourceNotFound, InvalidArgument; ServiceUnavailable, LogUnavailable: nothing
+            was accepted, try again.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[int] = loop.create_future()
+        runtime, size_bytes = self._submit(stream, records, answer, loop)
+        began = self._clock.monotonic()
+        first = await answer
+        return self._accepted(runtime, records, size_bytes, first, began)
+
+    def put_blocking(self, stream: str, records: Sequence[bytes]) -> PutResult:
+        """The same for a thread without an event loop."""
+        answer: Future[int] = Future()
+        runtime, size_bytes = self._submit(stream, records, answer, None)
+        began = self._clock.monotonic()
+        first = answer.result()
+        return self._accepted(runtime, records, size_bytes, first, began)
+
+    def _submit(
+        self,
+        stream: str,
+        records: Sequence[bytes],
+        answer: "asyncio.Future[int] | Future[int]",
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> tuple[StreamRuntime, int]:
+        size_bytes = check_batch(records)
+        if not self._is_open:
+            raise ServiceUnavailable("the node is stopping.", hint="Resend when it is back.")
+        runtime = self._runtime(stream)
+        if not runtime.admit(size_bytes, self._undelivered_bytes_max):
+            if self._observer:
+                self._observer.throttled(stream, len(records))
+            raise ServiceUnavailable(
+                f"{stream} holds {self._undelivered_bytes_max} undelivered bytes. Slow down.",
+                hint="Resend with back-off; deliveries may be failing: lakelet status",
+            )
+        self._committer.submit(
+            Commit(runtime.log, records, size_bytes, runtime.on_settled, answer, loop)
+        )
+        return runtime, size_bytes
+
+    def _accepted(
+        self,
+        runtime: StreamRuntime,
+        records: Sequence[bytes],
+        size_bytes: int,
+        first_position: int,
+        began: float,
+    ) -> PutResult:
+        if self._observer:
+            latency_ms = (self._clock.monotonic() - began) * 1000
+            self._observer.accepted(runtime.name, len(records), size_bytes, latency_ms)
+        return PutResult(
+            runtime.incarnation, first_position, len(records), runtime.stream.is_encrypted
+        )
+
+    # --- delivering ---------------------------------------------------------------
+
+    def flush(self, stream: str | None = None) -> None:
+        """Deliver everything accepted until now; returns when it is done.
+
+        Raises:
+            LakeletError, OSError: the delivery's error; it is tried again as usual.
+        """
+        names = [stream] if stream else [each.name for each in self.streams]
+        for name in names:
+            runtime = self._runtime(name)
+            runtime.deliver_until(runtime.log.position_durable, self._deliver)
+
+    def _watch(self) -> None:
+        while self._is_open:
+            now = self._clock.monotonic()
+            wait = _WATCH_SECONDS_MAX
+            for runtime in list(self._runtimes.values()):
+                due_in = runtime.due_in(now)
+                if due_in is not None and due_in <= 0:
+                    runtime.claim()
+                    self._workers.submit(self._deliver_due, runtime)
+                elif due_in is not None:
+                    wait = min(wait, due_in)
+            with self._wake:
+                self._wake.wait_for(lambda: self._is_woken, wait)
+                self._is_woken = False
+
+    def _wake_watcher(self) -> None:
+        with self._wake:
+            self._is_woken = True
+            self._wake.notify()
+
+    def _deliver_due(self, runtime: StreamRuntime) -> None:
+        try:
+            runtime.deliver_due(self._deliver, lambda: self._is_open)
+            if runtime.try_finish():
+                self._forget(runtime)
+        except Exception as error:  # noqa: BLE001 - any store may stand behind this
+            # The records stay in the log; the next attempt comes by itself.
+            runtime.note_failure(error)
+            if self._observer:
+                self._observer.delivery_failed(runtime.name)
+            _log.warning("delivery of %s failed, and will be tried again: %s", runtime.name, error)
+        finally:
+            runtime.release()
+            self._wake_watcher()
+
+    def _deliver(self, runtime: StreamRuntime, pending: Pending) -> None:
+        cut = pending.cut
+        deliveries = self._deliverer.deliver(
+            cut,
+            self.streams.destination_at(runtime.stream, cut.version),
+            runtime.log.read(cut.first_position, cut.end_position),
+            planned=pending.planned,
+        )
+        runtime.note_delivered(len(deliveries))
+        if self._observer:
+            age = (self._clock.now() - cut.arrived_at).total_seconds()
+            for each in deliveries:
+                self._observer.delivered(runtime.name, each.records, each.size_bytes, max(0, age))
+
+    # --- looking ------------------------------------------------------------------
+
+    def deliveries(self, stream: str = "") -> Iterator[Delivery]:
+        """The ledger's finished deliveries, object by object, in log order."""
+        return self._ledger.deliveries(stream)
+
+    def position_next(self, stream: str) -> int:
+        """Records accepted so far: positions count from 0."""
+        return self._runtime(stream).log.position_durable
+
+    def position_delivered(self, stream: str) -> int:
+        return self._ledger.position_delivered(self.streams.get(stream).incarnation)
+
+    def stats(self) -> Mapping[str, StreamStats]:
+        return {each.name: self._stats(self._runtime(each.name)) for each in self.streams}
+
+    def _stats(self, runtime: StreamRuntime) -> StreamStats:
+        accepted = runtime.log.position_durable
+        delivered = self._ledger.position_delivered(runtime.incarnation)
+        return StreamStats(
+            accepted_records=accepted,
+            accepted_bytes=runtime.accepted_bytes,
+            delivered_records=delivered,
+            buffered_records=accepted - delivered,
+            buffered_bytes=runtime.buffered_bytes,
+            oldest_age_seconds=runtime.oldest_age_seconds(self._clock.monotonic()),
+            delivered_objects=runtime.delivered_objects,
+            damaged_records=self._ledger.damaged_records(runtime.name),
+            last_error=runtime.last_error,
+        )
+
+    # --- inside -------------------------------------------------------------------
+
+    def _runtime(self, name: str) -> StreamRuntime:
+        """Opened at its first use. Raises ResourceNotFound."""
+        stream = self.streams.get(name)
+        runtime = self._runtimes.get(name)
+        if runtime is None or runtime.incarnation != stream.incarnation:
+            with self._opening:
+                runtime = self._runtimes.get(name)
+                if runtime is None or runtime.incarnation != stream.incarnation:
+                    runtime = self._open_runtime(stream)
+                    self._runtimes[name] = runtime
+        return runtime
+
+    def _open_runtime(self, stream: DeliveryStream) -> StreamRuntime:
+        runtime = StreamRuntime.open(
+            stream,
+            files=self._files,
+            ledger=self._ledger,
+            streams=self.streams,
+            clock=self._clock,
+            on_due=self._wake_watcher,
+        )
+        recovery = runtime.log.recovery
+        for damage in recovery.damages:
+            _log.log(
+                logging.ERROR if damage.acknowledged else logging.WARNING,
+                "%s: records %d to %d can't be read any more (segment %s)",
+                stream.name,
+                damage.first_position,
+                damage.end_position - 1,
+                damage.segment,
+            )
+        if recovery.records:
+            _log.info("%s: %d undelivered records recovered", stream.name, recovery.records)
+        return runtime
+
+    def _forget(self, runtime: StreamRuntime) -> None:
+        runtime.log.close()
+        self.streams.forget(runtime.stream)
+        with self._opening:  # a new stream of that name may be there already
+            if self._runtimes.get(runtime.name) is runtime:
+                del self._runtimes[runtime.name]
+        _log.info("delivery stream %s is deleted", runtime.name)
