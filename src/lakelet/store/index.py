@@ -1,0 +1,160 @@
+"""What a plain file cannot say of itself: ETag, content type, metadata, tags.
+
+One SQLite table beside the files. A row counts only while the file has the size and
+modification time that the row was written for, so a file that somebody replaced by hand
+never answers with the old one's ETag.
+
+`synchronous=NORMAL` in WAL mode: a commit does not sync, so a put pays for one fsync, its
+data's. A power cut may cost the last rows, never a consistent table: the objects are still
+there, whole; their ETag is computed anew, and only a content type or metadata given in
+those seconds falls back to the defaults.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS objects (
+  bucket TEXT NOT NULL,
+  key TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  modified_at_ns INTEGER NOT NULL,
+  etag TEXT NOT NULL,
+  content_type TEXT NOT NULL,
+  content_encoding TEXT,
+  metadata TEXT NOT NULL DEFAULT '{}',
+  tags TEXT NOT NULL DEFAULT '{}',
+  PRIMARY KEY (bucket, key)
+) WITHOUT ROWID;
+"""
+_COLUMNS = "size_bytes, modified_at_ns, etag, content_type, content_encoding, metadata, tags"
+_PAGE_SIZE = 1000
+_BUSY_TIMEOUT_SECONDS = 30.0
+
+DEFAULT_CONTENT_TYPE = "binary/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is known of one version of one file."""
+
+    size_bytes: int
+    modified_at_ns: int
+    etag: str
+    content_type: str = DEFAULT_CONTENT_TYPE
+    content_encoding: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def is_of(self, size_bytes: int, modified_at_ns: int) -> bool:
+        return self.size_bytes == size_bytes and self.modified_at_ns == modified_at_ns
+
+
+class ObjectIndex:
+    """Any thread, any process: each thread has its own connection."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._open()
+        except sqlite3.DatabaseError:
+            # Torn or foreign: everything in it can be computed again, so begin anew.
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            self._open()
+
+    def get(self, bucket: str, key: str) -> Row | None:
+        found = (
+            self._open()
+            .execute(f"SELECT {_COLUMNS} FROM objects WHERE bucket = ? AND key = ?", (bucket, key))
+            .fetchone()
+        )
+        return _row(found) if found else None
+
+    def put(self, bucket: str, key: str, row: Row) -> None:
+        self._open().execute(
+            f"INSERT OR REPLACE INTO objects (bucket, key, {_COLUMNS}) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(bucket, key, row.size_bytes, row.modified_at_ns, row.etag),
+                *(row.content_type, row.content_encoding),
+                *(json.dumps(dict(row.metadata)), json.dumps(dict(row.tags))),
+            ),
+        )
+
+    def delete(self, bucket: str, key: str) -> None:
+        self._open().execute("DELETE FROM objects WHERE bucket = ? AND key = ?", (bucket, key))
+
+    def delete_bucket(self, bucket: str) -> None:
+        self._open().execute("DELETE FROM objects WHERE bucket = ?", (bucket,))
+
+    def rows(self, bucket: str, prefix: str, start_after: str) -> Iterator[tuple[str, Row]]:
+        """In key order, from `prefix` on; read in pages, so that no snapshot stays open."""
+        after, comparison = (start_after, ">") if start_after >= prefix else (prefix, ">=")
+        while True:
+            page = (
+                self._open()
+                .execute(
+                    f"SELECT key, {_COLUMNS} FROM objects WHERE bucket = ? AND key {comparison} ? "
+                    f"ORDER BY key LIMIT {_PAGE_SIZE}",
+                    (bucket, after),
+                )
+                .fetchall()
+            )
+            for key, *values in page:
+                if not key.startswith(prefix):
+                    return
+                yield key, _row(values)
+            if len(page) < _PAGE_SIZE:
+                return
+            after, comparison = page[-1][0], ">"
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+        self._local = threading.local()
+
+    def _open(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            return connection
+        connection = sqlite3.connect(
+            self._path,
+            timeout=_BUSY_TIMEOUT_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,  # only `close` crosses threads
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_SCHEMA)
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
+        with self._lock:
+            self._connections.append(connection)
+        self._local.connection = connection
+        return connection
+
+
+def _row(values: tuple[int, int, str, str, str | None, str, str] | list[object]) -> Row:
+    size_bytes, modified_at_ns, etag, content_type, content_encoding, metadata, tags = values
+    return Row(
+        size_bytes,  # type: ignore[arg-type]
+        modified_at_ns,  # type: ignore[arg-type]
+        etag,  # type: ignore[arg-type]
+        content_type,  # type: ignore[arg-type]
+        content_encoding,  # type: ignore[arg-type]
+        {} if metadata == "{}" else json.loads(metadata),  # type: ignore[arg-type]
+        {} if tags == "{}" else json.loads(tags),  # type: ignore[arg-type]
+    )
