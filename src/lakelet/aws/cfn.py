@@ -142,9 +142,10 @@ def references(value: Any) -> set[str]:
             elif key == "Fn::GetAtt":
                 found.add(inner[0] if isinstance(inner, list) else inner.split(".", 1)[0])
             elif key == "Fn::Sub":
-                text = inner if isinstance(inner, str) else inner[0]
-                found |= {part.split("}", 1)[0].split(".", 1)[0] for part in text.split("${")[1:]}
-                found |= references(inner[1:]) if isinstance(inner, list) else set()
+                text, own = (inner, {}) if isinstance(inner, str) else inner
+                named = {part.split("}", 1)[0].split(".", 1)[0] for part in text.split("${")[1:]}
+                found |= {name for name in named if name not in own and name[:1] != "!"}
+                found |= references(own)
             else:
                 found |= references(inner)
     elif isinstance(value, list):

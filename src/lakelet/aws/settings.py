@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from lakelet.model.errors import DeclarationError
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.toml import Section
 
-_NO_TAGS: Mapping[str, str] = MappingProxyType({})
 _ARN = r"(arn:[\w-]+:[\w-]+:.*)?"
 _LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653)
 BUCKET_NAME_MAX = 63  # S3's quota
@@ -56,7 +54,7 @@ class AwsSettings:
     log_retention_days: int = 30
     analysts: tuple[str, ...] = ()
     producers: tuple[str, ...] = ()
-    tags: Mapping[str, str] = _NO_TAGS
+    tags: Mapping[str, str] = field(default_factory=dict)
     function: FunctionSettings = field(default_factory=FunctionSettings)
     job: JobSettings = field(default_factory=JobSettings)
     vpc: VpcSettings = field(default_factory=VpcSettings)
