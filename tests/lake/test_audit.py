@@ -85,7 +85,7 @@ def world(objects=3) -> World:
     outputs = [output for manifest in manifests.values() for output in manifest.outputs]
     return World(
         accepted=10 * objects + 1,
-        delivered=[Delivered(10 * n, 10, 0, key, "e") for n, key in enumerate(keys)],
+        delivered=[Delivered(10 * n, 10 * n + 10, 10, 0, key, "e") for n, key in enumerate(keys)],
         books=Books(
             manifests,
             raw={key: info(RAW, key) for key in keys},
@@ -136,8 +136,11 @@ SPOILED = {
     "a delivery lost": (
         lambda w: w.delivered.pop(1), "positions.gap", LAST),
     "positions delivered twice": (
-        lambda w: w.delivered.append(Delivered(5, 3, 0, "again.gz", "e")),
+        lambda w: w.delivered.append(Delivered(5, 8, 3, 0, "again.gz", "e")),
         "positions.overlap", "again.gz"),
+    "a record lost on its way into an object": (
+        lambda w: w.delivered.__setitem__(1, replace(w.delivered[1], records=9)),
+        "positions.short", MIDDLE),
     "more delivered than accepted": (
         lambda w: setattr(w, "accepted", 29), "positions.ahead", "clickstream"),
     "a raw object gone before its time": (
@@ -228,7 +231,7 @@ def test_records_and_events_are_two_units():
     """Ten records: two blank, one holding four events; and an object put by somebody else."""
     w = world(1)
     w.accepted = 10
-    w.delivered = [Delivered(0, 10, 2, FIRST, "e")]
+    w.delivered = [Delivered(0, 10, 10, 2, FIRST, "e")]
     spoil_books(
         manifests=lambda _: {
             FIRST: entry(FIRST, rows=6),
@@ -252,11 +255,22 @@ def test_records_and_events_are_two_units():
     )
 
 
+def test_a_processor_may_drop_records_and_part_them():
+    w = world(2)
+    w.accepted = 20
+    w.delivered = [Delivered(0, 12, 10, 0, FIRST, "e"), Delivered(12, 20, 10, 0, MIDDLE, "e")]
+    stream = StreamLedger("clickstream", 20, w.delivered, processed=True)
+    found = audit(w.books, PIPELINE, NOW, streams=[stream])
+    assert found.balanced, found.findings
+    assert found.totals.dropped["by the stream's processors"] == 2
+    assert found.totals.joined == 2
+
+
 def test_records_the_stream_itself_gave_up_are_quarantined():
     w = world()
     key = "errors/processing-failed/year=2026/month=03/day=09/clickstream-1.gz"
     w.accepted = 35
-    w.delivered.append(Delivered(30, 5, 0, key, "e"))
+    w.delivered.append(Delivered(30, 35, 5, 0, key, "e"))
     spoil_books(raw=lambda m: {**m, key: info(RAW, key)})(w)
     found = w.audit()
     assert found.balanced
@@ -282,7 +296,7 @@ def test_compaction_moves_rows_to_duplicates():
 def test_a_day_is_audited_alone():
     w = world()
     other = raw_key(9, AT + timedelta(days=1))
-    w.delivered.append(Delivered(31, 4, 0, other, "e"))
+    w.delivered.append(Delivered(31, 35, 4, 0, other, "e"))
     w.books = replace(w.books, day=DAY)
     found = w.audit()
     assert found.balanced
@@ -321,7 +335,7 @@ def test_the_sum_holds_whatever_became_of_the_events(objects, buffered):
     for number, (rows, duplicates, types, drops, records) in enumerate(objects):
         key = raw_key(number)
         manifests[key] = entry(key, rows=rows, duplicates=duplicates, types=types, drops=drops)
-        delivered.append(Delivered(position, records, 0, key, "e"))
+        delivered.append(Delivered(position, position + records, records, 0, key, "e"))
         raw[key] = info(RAW, key)
         position += records
     outputs = [output for manifest in manifests.values() for output in manifest.outputs]

@@ -188,7 +188,8 @@ def _of_day(stream: StreamLedger, books: Books) -> StreamLedger:
     if books.day is None:
         return stream
     delivered = [entry for entry in stream.delivered if arrival_day(entry.key) == books.day]
-    return StreamLedger(stream.stream, sum(entry.records for entry in delivered), delivered)
+    of_day = replace(stream, delivered=delivered)
+    return replace(of_day, accepted=sum(end - first for first, end, _ in of_day.cuts()))
 
 
 # --- the sum ----------------------------------------------------------------------------
@@ -212,15 +213,23 @@ def _totals(
             quarantined[_error_type(key, pipeline)] += entry.records - entry.blanks
         elif key not in events and (waiting is None or key in waiting):
             untransformed += entry.records - entry.blanks
-    of_streams = sum(entry.records for entry in delivered.values())
     accepted = sum(stream.accepted for stream in streams)
+    cut_records, surplus = 0, 0
+    for stream in streams:
+        for first, end, objects in stream.cuts():
+            cut_records += end - first
+            more = sum(entry.records for entry in objects) - (end - first)
+            surplus += max(0, more)
+            if more < 0 and stream.processed:
+                dropped["by the stream's processors"] -= more
     return Totals(
         accepted=accepted,
-        buffered=accepted - of_streams,
+        buffered=accepted - cut_records,
         blanks=sum(entry.blanks for entry in delivered.values()),
         delivered_objects=len(delivered),
         events=sum(events.values()),
-        joined=sum(
+        joined=surplus
+        + sum(
             events[key] - (entry.records - entry.blanks)
             for key, entry in delivered.items()
             if key in events

@@ -34,17 +34,24 @@ def check_positions(stream: StreamLedger, books: Books) -> Iterator[Finding]:
     if books.day is not None:
         return  # one day's deliveries needn't join up
     expected = 0
-    for entry in sorted(stream.delivered, key=lambda entry: entry.first_position):
-        if entry.first_position != expected:
-            kind = "gap" if entry.first_position > expected else "overlap"
+    for first, end, objects in stream.cuts():
+        if first != expected:
+            kind = "gap" if first > expected else "overlap"
             what = "in no object" if kind == "gap" else "in two objects"
-            between = sorted((expected, entry.first_position))
+            low, high = sorted((expected, first))
             yield Finding(
                 f"positions.{kind}",
-                entry.key,
-                f"records {between[0]:,} to {between[1] - 1:,} of {stream.stream} are {what}",
+                objects[0].key,
+                f"records {low:,} to {high - 1:,} of {stream.stream} are {what}",
             )
-        expected = max(expected, entry.first_position + entry.records)
+        records = sum(entry.records for entry in objects)
+        if records != end - first and not stream.processed:
+            yield Finding(
+                "positions.short" if records < end - first else "positions.surplus",
+                objects[0].key,
+                f"records {first:,} to {end - 1:,} of {stream.stream} became {records:,}",
+            )
+        expected = max(expected, end)
     if expected > stream.accepted:
         yield Finding(
             "positions.ahead",

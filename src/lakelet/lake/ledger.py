@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
+from itertools import groupby
 from typing import Any
 
 from lakelet.model.layout import (
@@ -24,10 +25,15 @@ Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # `map`, 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One raw object of a delivery stream, as the stream's own ledger has it."""
+    """One raw object of a delivery stream, as the stream's own ledger has it.
 
-    first_position: int  # in the stream's log
-    records: int  # as accepted, blank ones included
+    The records at positions [first, end) of the log are a *cut*; it becomes one object, or
+    several where a processor parts it.
+    """
+
+    first_position: int
+    end_position: int
+    records: int  # in this object, blank ones included
     blanks: int  # records of white space, or nothing: they hold no event
     key: str
     etag: str
@@ -35,11 +41,23 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class StreamLedger:
-    """What a delivery stream has accepted in its life, and where it put it."""
+    """What a delivery stream has accepted in its life, and where it put it.
+
+    A stream deleted and made again under its name has begun another life.
+    """
 
     stream: str
     accepted: int  # records acknowledged: positions 0 … accepted - 1
     delivered: Sequence[Delivered]  # by position
+    processed: bool = False  # its processors may drop records, and part them in several
+
+    def cuts(self) -> Iterator[tuple[int, int, list[Delivered]]]:
+        """First position, end position, objects: in the order of the log."""
+        ordered = sorted(self.delivered, key=lambda e: (e.first_position, e.end_position, e.key))
+        for (first, end), objects in groupby(
+            ordered, key=lambda entry: (entry.first_position, entry.end_position)
+        ):
+            yield first, end, list(objects)
 
 
 @dataclass(frozen=True, slots=True)
