@@ -141,8 +141,8 @@ def generate(
     with contextlib.ExitStack() as stack:
         sink: Any = sys.stdout.buffer
         if output:
-            opened = gzip.open(output, "wb") if output.suffix == ".gz" else output.open("wb")
-            sink = stack.enter_context(opened)
+            opener = gzip.open if output.suffix == ".gz" else open
+            sink = stack.enter_context(opener(output, "wb"))
         while chunk := list(itertools.islice(records, 2_000)):
             sink.write(b"\n".join(chunk) + b"\n")
         sink.flush()

@@ -51,7 +51,7 @@ def run_demo(*, events: int, folder: Path, port: int, once: bool) -> int:
     console = render.stdout()
     _make_anew(folder)
     started = time.monotonic()
-    with _node(folder, _free(port), keep=not once) as (process, lake):
+    with _node(folder, _free(port)) as (process, lake):
         endpoint = lake.status()["node"]["endpoint"]
         ready_seconds = time.monotonic() - started
         console.print(
@@ -111,9 +111,7 @@ def _free(port: int) -> int:
 
 
 @contextmanager
-def _node(
-    folder: Path, port: int, *, keep: bool
-) -> Iterator[tuple["subprocess.Popen[bytes]", "Lake"]]:
+def _node(folder: Path, port: int) -> Iterator[tuple["subprocess.Popen[bytes]", "Lake"]]:
     """A node in a process of its own, ended with this one whatever happens."""
     from lakelet.node.connect import connect
 
@@ -206,7 +204,7 @@ def _drive(console: "Console", lake: "Lake", boto: _Boto, events: int) -> None:
                 batches = iter(lambda: list(itertools.islice(records, _BATCH)), [])
                 for _ in pool.map(boto.send, batches):
                     pass
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again by the drawing thread
             failure.append(error)
 
     sender = threading.Thread(target=send_all, daemon=True)

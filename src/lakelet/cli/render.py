@@ -150,24 +150,34 @@ def status(console: "Console", report: Mapping[str, Any]) -> None:
     ledger, crawl = report["ledger"], report["crawl"]
     quarantined = sum(ledger["quarantined"].values())
     dead = f", {transform['dead']:,} in the dead letter" if transform["dead"] else ""
+    accepted = f"{stream['accepted_records']:,} records accepted"
+    events = (
+        f"{ledger['events']:,} = {ledger['rows']:,} rows + {ledger['duplicates']:,} duplicates "
+        f"+ {quarantined:,} quarantined + {sum(ledger['dropped'].values()):,} dropped"
+    )
+    objects = (
+        f"{ledger['objects']:,} objects done, {transform['waiting']:,} waiting, "
+        f"{transform['running']:,} running{dead}"
+    )
+    crawls = f"{crawl['runs']:,} runs, last {crawl['last_at'] or 'never'}"
+    tables = [f"{table['name']} ({table['partitions']:,} partitions)" for table in report["tables"]]
+    buffer = (
+        f"{stream['buffered_records']:,} records, {size(stream['buffered_bytes'])}, "
+        f"oldest {stream['oldest_seconds']:.0f} s"
+    )
     rows = [
         ("node", report["node"]["endpoint"] or "not running (opened by this command)"),
-        ("stream", f"{stream['name']}: {stream['accepted_records']:,} records accepted, "
-                   f"{size(stream['accepted_bytes'])}"),
-        ("buffer", f"{stream['buffered_records']:,} records, {size(stream['buffered_bytes'])}, "
-                   f"oldest {stream['oldest_seconds']:.0f} s"),
-        ("raw zone", f"{stream['delivered_objects']:,} objects delivered, "
-                     f"{size(ledger['raw_bytes'])} stored"),
-        ("transform", f"{ledger['objects']:,} objects done, {transform['waiting']:,} waiting, "
-                      f"{transform['running']:,} running{dead}"),
-        ("events", f"{ledger['events']:,} = {ledger['rows']:,} rows "
-                   f"+ {ledger['duplicates']:,} duplicates + {quarantined:,} quarantined "
-                   f"+ {sum(ledger['dropped'].values()):,} dropped"),
-        ("crawler", f"{crawl['runs']:,} runs, last {crawl['last_at'] or 'never'}"
-                    + (f", error: {crawl['last_error']}" if crawl["last_error"] else "")),
-        ("tables", ", ".join(f"{t['name']} ({t['partitions']:,} partitions)"
-                             for t in report["tables"]) or "none yet"),
-    ]  # fmt: skip
+        ("stream", f"{stream['name']}: {accepted}, {size(stream['accepted_bytes'])} since start"),
+        (
+            "buffer",
+            buffer,
+        ),
+        ("raw zone", f"{size(ledger['raw_bytes'])} transformed so far"),
+        ("transform", objects),
+        ("events", events),
+        ("crawler", crawls + (f", error: {crawl['last_error']}" if crawl["last_error"] else "")),
+        ("tables", ", ".join(tables) or "none yet"),
+    ]
     for name, text in rows:
         console.print(f"[bold]{name:>10}[/bold]  ", end="")
         console.print(text, markup=False)

@@ -43,9 +43,11 @@ def send_file(
 ) -> None:
     console = render.stderr()
     tally = _Tally()
-    with _opened(file) as (source, position, total_bytes), _sink(
-        stream, data, endpoint_url, tally
-    ) as send, _progress(console, file, total_bytes) as draw:
+    with (
+        _opened(file) as (source, position, total_bytes),
+        _sink(stream, data, endpoint_url, tally) as send,
+        _progress(console, file, total_bytes) as draw,
+    ):
         for number, line in enumerate(source, 1):
             record = line.rstrip(b"\r\n")
             if not record.strip():

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from lakelet.catalog import Catalog
 from lakelet.contract import Declaration, load_declaration
-from lakelet.ingest.ledger import Delivery
 from lakelet.ingest.limits import batches
 from lakelet.lake.lifecycle import apply_expiry
 from lakelet.model.layout import is_raw_event_key
@@ -83,7 +82,7 @@ class Node:
 
     def _wire(self) -> None:
         state, pipeline = self.folder.state, self.pipeline
-        self.store = DiskObjectStore(self.folder.buckets, self.clock, state / "objects.sqlite")
+        self.store = DiskObjectStore(self.folder.buckets, self.clock)
         for bucket in pipeline.buckets:
             self.store.create_bucket(bucket)
         self.catalog = Catalog(state / "catalog.sqlite", self.clock)
@@ -112,7 +111,6 @@ class Node:
             store=self.store,
             clock=self.clock,
             folder=state,
-            on_delivered=self._on_delivered,
             observer=self.watch.meters,
         )
         self._caught_up = threading.Event()
@@ -184,12 +182,12 @@ class Node:
 
     # --- what sets off what -------------------------------------------------------
 
-    def _on_delivered(self, delivery: Delivery, info: ObjectInfo) -> None:
-        if info.bucket == self.pipeline.raw_bucket:
-            self.queue.enqueue(info.bucket, info.key, info.etag)
-
     def _on_put(self, info: ObjectInfo) -> None:
-        """An S3 client's own upload into the raw zone is an arrival too."""
+        """An object arrived in the raw zone: delivered by a stream, or put by an S3 client.
+
+        The delivery counts as done only after this returned, so a crash in between
+        repeats it; the queue knows the object by its ETag.
+        """
         raw = info.bucket == self.pipeline.raw_bucket
         if raw and is_raw_event_key(info.key, error_prefix=self.pipeline.stream.error_prefix):
             self.queue.enqueue(info.bucket, info.key, info.etag)

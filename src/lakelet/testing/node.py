@@ -1,0 +1,119 @@
+"""A node for tests: real doors on a free loopback port, in this process or in its own."""
+
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lakelet.model.errors import DataFolderError
+from lakelet.node.connect import connect
+from lakelet.node.exports import running_environment
+from lakelet.node.folder import DataFolder
+from lakelet.node.lake import Lake
+
+READY_SECONDS_MAX = 60.0
+
+
+@dataclass(frozen=True)
+class RunningNode:
+    """Where it is and how to talk to it."""
+
+    folder: Path
+    endpoint: str
+    process: "subprocess.Popen[bytes] | None" = None  # None where it runs in this process
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that point any AWS SDK at it, as `lakelet env` prints them."""
+        return running_environment(self.folder)
+
+    @property
+    def lake(self) -> Lake:
+        return connect(self.folder)
+
+    def client(self, service: str, **options: Any) -> Any:
+        """A boto3 client of this node."""
+        import boto3
+
+        keys = self.environment
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=keys["AWS_REGION"],
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+            **options,
+        )
+
+    def kill(self) -> None:
+        """As a power cut would: no signal handler runs. Only a node of its own process."""
+        if self.process is None:
+            raise RuntimeError("this node runs in the test's own process")
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def running_node(
+    folder: Path, *, config: Path | None = None, insecure: bool = False
+) -> Iterator[RunningNode]:
+    """A node in this process; drained and stopped at the end."""
+    from lakelet.node.runtime import Node
+    from lakelet.node.serve import build_doors
+    from lakelet.wire.credentials import load_or_create
+    from lakelet.wire.server import ServerThread
+
+    node = Node(DataFolder(folder), config=config, worker_processes=0)
+    token = secrets.token_urlsafe(16)
+    load_or_create(node.folder.keys)
+    node.start()
+    try:
+        with ServerThread(build_doors(node, token, insecure=insecure)) as server:
+            node.announce(server.url, token)
+            yield RunningNode(folder, server.url)
+    finally:
+        node.stop()
+
+
+@contextmanager
+def node_process(
+    folder: Path, *, config: Path | None = None, arguments: tuple[str, ...] = ()
+) -> Iterator[RunningNode]:
+    """`lakelet up` in a process of its own; interrupted at the end if it still runs."""
+    command = [sys.executable, "-m", "lakelet.cli.main", "up", "--data", str(folder), "--port", "0"]
+    if config:
+        command += ["--config", str(config)]
+    folder.mkdir(parents=True, exist_ok=True)
+    log_path = folder / "node.log"
+    with log_path.open("ab") as log_file:
+        process = subprocess.Popen(
+            [*command, *arguments], stdout=log_file, stderr=subprocess.STDOUT, cwd=folder
+        )
+    try:
+        holder = _await_doors(folder, process, log_path)
+        yield RunningNode(folder, holder, process)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _await_doors(folder: Path, process: "subprocess.Popen[bytes]", log_path: Path) -> str:
+    data, deadline = DataFolder(folder), time.monotonic() + READY_SECONDS_MAX
+    while process.poll() is None and time.monotonic() < deadline:
+        holder = data.running()
+        if holder and holder.endpoint and holder.pid == process.pid:
+            return holder.endpoint
+        time.sleep(0.01)
+    tail = log_path.read_text(errors="replace")[-4000:]
+    raise DataFolderError(f"the node did not open its doors:\n{tail}", hint=f"See {log_path}")

@@ -1,0 +1,174 @@
+"""The command as its user meets it: real processes, real output, exit statuses."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from lakelet.testing.node import RunningNode
+
+
+def lakelet(
+    *arguments: str, cwd: Path, stdin: bytes = b"", status: int = 0, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    done = subprocess.run(
+        [sys.executable, "-m", "lakelet.cli.main", *arguments],
+        input=stdin,
+        capture_output=True,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1", **environment},
+        check=False,
+    )
+    assert done.returncode == status, done.stderr.decode() + done.stdout.decode()
+    return done
+
+
+def test_help_lists_every_command_and_imports_no_engine(tmp_path):
+    done = lakelet("--help", cwd=tmp_path)
+    for name in ("up", "init", "send", "query", "crawl", "status", "audit", "generate",
+                 "transform", "env", "demo", "flush"):  # fmt: skip
+        assert f" {name} " in done.stdout.decode()
+    code = (
+        "import sys\nfrom lakelet.cli import main\n"
+        "heavy = {'pyarrow', 'duckdb', 'botocore', 'sqlglot', 'uvicorn', 'nicegui', 'rich.table'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_init_writes_a_declaration_that_up_would_take(tmp_path):
+    lakelet("init", cwd=tmp_path)
+    text = (tmp_path / "lakelet.toml").read_text()
+    assert "buffer_interval_seconds = 60" in text
+    refused = lakelet("init", cwd=tmp_path, status=1)
+    assert "exists already" in refused.stderr.decode()
+    assert "--force" in refused.stderr.decode()
+    lakelet("init", "--force", cwd=tmp_path)
+    lakelet("init", str(tmp_path / "new" / "mine.toml"), cwd=tmp_path)
+    assert (tmp_path / "new" / "mine.toml").read_text() == text
+
+
+def test_a_lake_without_a_node_send_query_audit(tmp_path):
+    lakelet("generate", "300", "-o", "events.ndjson.gz", cwd=tmp_path)
+    assert len(gzip.decompress((tmp_path / "events.ndjson.gz").read_bytes()).splitlines()) == 300
+    nothing = lakelet("query", "SELECT 1", cwd=tmp_path, status=1)
+    assert "there is no lake" in nothing.stderr.decode()
+    assert "lakelet up" in nothing.stderr.decode()
+
+    subprocess.run(
+        [sys.executable, "-c", "import lakelet; lakelet.open('lake').close()"],
+        cwd=tmp_path, check=True,
+    )  # fmt: skip
+    sent = lakelet("send", "events.ndjson.gz", cwd=tmp_path)
+    assert "300 records acknowledged" in sent.stderr.decode()
+    rows = lakelet("query", "SELECT count(*) AS n FROM events", "-f", "json", cwd=tmp_path)
+    count = json.loads(rows.stdout)["n"]
+    assert 250 < count <= 300
+    report = json.loads(lakelet("audit", "--json", cwd=tmp_path).stdout)
+    assert report["balanced"]
+    assert report["accepted"] == 300
+    assert report["rows"] == count
+
+
+def test_every_format_and_standard_input(lakelet_node: RunningNode, tmp_path):
+    data = ("--data", str(lakelet_node.folder))
+    event = {"event_id": "e", "event_type": "login", "timestamp": "2026-03-09T01:02:03Z"}
+    lakelet("send", "-", *data, cwd=tmp_path, stdin=json.dumps(event).encode() + b"\n\n")
+    lakelet("flush", *data, cwd=tmp_path)
+    sql = "SELECT event_id, hour FROM events"
+    table = lakelet("query", sql, *data, cwd=tmp_path).stdout.decode()
+    assert "event_id" in table
+    assert "1 row in" in table
+    csv = lakelet("query", *data, "-f", "csv", cwd=tmp_path, stdin=sql.encode()).stdout
+    assert csv == b'"event_id","hour"\n"e",1\n'
+    rows = lakelet("query", "-", *data, "-f", "json", cwd=tmp_path, stdin=sql.encode()).stdout
+    assert json.loads(rows) == {"event_id": "e", "hour": 1}
+    lakelet("query", sql, *data, "-o", "out.parquet", cwd=tmp_path)
+    assert pq.read_table(tmp_path / "out.parquet").to_pylist() == [{"event_id": "e", "hour": 1}]
+
+
+def test_status_crawl_and_env_with_a_node(lakelet_node: RunningNode, tmp_path):
+    data = ("--data", str(lakelet_node.folder))
+    status = json.loads(lakelet("status", "--json", *data, cwd=tmp_path).stdout)
+    assert status["node"]["endpoint"] == lakelet_node.endpoint
+    assert "accepted" in lakelet("status", *data, cwd=tmp_path).stdout.decode()
+    assert "no changes" in lakelet("crawl", *data, cwd=tmp_path).stdout.decode()
+    lines = lakelet("env", *data, cwd=tmp_path).stdout.decode().splitlines()
+    names = {line.removeprefix("export ").split("=")[0] for line in lines}
+    assert names == {
+        "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+        "AWS_DEFAULT_REGION", "AWS_REGION",
+    }  # fmt: skip
+
+
+def test_transform_needs_no_node(tmp_path):
+    lakelet("generate", "200", "-o", "in/a.json", cwd=tmp_path, status=1)  # no such folder
+    (tmp_path / "in").mkdir()
+    lakelet("generate", "200", "-o", "in/a.json.gz", cwd=tmp_path)
+    done = lakelet("transform", "in", "out", cwd=tmp_path)
+    assert "200 events in 1 files" in done.stdout.decode()
+    files = sorted((tmp_path / "out" / "events").rglob("*.parquet"))
+    assert files
+    first = [path.read_bytes() for path in files]
+    lakelet("transform", "in", "out", cwd=tmp_path)
+    assert sorted((tmp_path / "out" / "events").rglob("*.parquet")) == files
+    assert [path.read_bytes() for path in files] == first
+    assert sorted(path.name for path in (tmp_path / "in").iterdir()) == ["a.json.gz"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "remedy"),
+    [
+        (("transform", "nowhere", "out"), "nowhere is no file", "Name a file"),
+        (("send", "nowhere.json"), "nowhere.json cannot be read", "NDJSON"),
+        (("up", "--config", "nowhere.toml"), "nowhere.toml does not exist", "lakelet init"),
+        (("up", "--data", "/proc/nowhere", "--port", "0"), "cannot be used", "--data"),
+        (("env",), "no node is running", "lakelet up"),
+    ],
+)
+def test_errors_say_what_and_what_next(tmp_path, arguments, says: str, remedy: str):
+    told = lakelet(*arguments, cwd=tmp_path, status=1).stderr.decode()
+    assert says in told
+    assert remedy in told
+    assert "Traceback" not in told
+
+
+def test_a_bad_declaration_names_line_and_key(tmp_path):
+    (tmp_path / "lakelet.toml").write_text("[stream]\nbuffer_size_mb = 500\n")
+    told = lakelet("up", "--port", "0", cwd=tmp_path, status=1).stderr.decode()
+    assert "lakelet.toml, line 2" in told
+    assert "stream.buffer_size_mb" in told
+    assert "1 to 128" in told
+
+
+def test_a_port_in_use_and_a_folder_in_use(lakelet_node: RunningNode, tmp_path):
+    port = lakelet_node.endpoint.rsplit(":", 1)[1]
+    told = lakelet("up", "--data", "other", "--port", port, cwd=tmp_path, status=1)
+    assert f"Port {port}" in told.stderr.decode()
+    assert not (tmp_path / "other").exists()
+    told = lakelet("up", "--data", str(lakelet_node.folder), "--port", "0", cwd=tmp_path, status=1)
+    assert f"process {os.getpid()} at {lakelet_node.endpoint}" in told.stderr.decode()
+
+
+def test_send_tells_which_lines_failed_and_sends_the_rest(lakelet_node: RunningNode, tmp_path):
+    good = json.dumps({"event_id": "e", "event_type": "x", "timestamp": 1772980000}).encode()
+    lines = b"\n".join([good, b'{"a": "' + b"x" * 1_100_000 + b'"}', good])
+    done = lakelet(
+        "send", "-", "--data", str(lakelet_node.folder), cwd=tmp_path, stdin=lines, status=1
+    )
+    told = done.stderr.decode()
+    assert "line 2" in told
+    assert "2 records acknowledged, 1 failed" in told
+
+
+def test_an_unknown_table_is_a_clear_error(lakelet_node: RunningNode, tmp_path):
+    told = lakelet(
+        "query", "SELECT * FROM evnts", "--data", str(lakelet_node.folder), cwd=tmp_path, status=1
+    ).stderr.decode()
+    assert "evnts" in told
+    assert "Traceback" not in told
