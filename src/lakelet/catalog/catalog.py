@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from lakelet.catalog.db import Database
+from lakelet.catalog.db import CATALOG_SCHEMA, Database
 from lakelet.catalog.ensure import OwnedTables
 from lakelet.catalog.folders import FolderMemory
 from lakelet.model.ports import Clock
@@ -23,7 +23,7 @@ class Catalog(OwnedTables):
 
     def __init__(self, path: Path | str, clock: Clock) -> None:
         """Open or create; `path` may be ":memory:"."""
-        self._db = Database(path)
+        self._db = Database(path, CATALOG_SCHEMA)
         self._clock = clock
         self.folders = FolderMemory(self._db)
 

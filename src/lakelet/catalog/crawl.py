@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lakelet.catalog.catalog import Catalog
-from lakelet.catalog.crawlers import RUNNING
+from lakelet.catalog.crawlers import READY, RUNNING
 from lakelet.catalog.databases import Shape
 from lakelet.catalog.errors import InvalidInput
 from lakelet.catalog.grouping import group
@@ -154,11 +154,14 @@ def apply_crawl(plan: CrawlPlan, catalog: Catalog) -> CrawlResult:
 
 
 def run_crawl(store: ObjectStore, catalog: Catalog, name: str, *, now_ns: int) -> CrawlResult:
-    """Plan, apply and finish a crawler that `start_crawler` has marked RUNNING.
+    """Plan, apply and finish a crawl, blocking.
 
-    Blocking. The crawler ends READY whatever happens; an error is recorded there
-    and raised.
+    A crawler that `start_crawler` has marked RUNNING is carried on, a READY one is
+    started; one crawler's runs must not overlap, which its caller sees to. It ends
+    READY whatever happens; an error is recorded there and raised.
     """
+    if catalog.get_crawler(name)["State"] == READY:
+        catalog.start_crawler(name)
 
     def stopped() -> bool:
         return bool(catalog.get_crawler(name)["State"] != RUNNING)

@@ -45,6 +45,10 @@ class Databases:
             raise _no_database(name)
         return _database(*row)
 
+    def find_database(self, name: str) -> Shape | None:
+        row = self._db.row("SELECT body, created_at FROM databases WHERE name = ?", name.lower())
+        return _database(*row) if row else None
+
     def get_databases(
         self, token: str | None = None, max_results: int | None = None
     ) -> tuple[list[Shape], str | None]:

@@ -1,4 +1,4 @@
-"""The catalog's SQLite file: one connection, one lock, short transactions."""
+"""SQLite for the catalog and for query state: one connection, one lock, short transactions."""
 
 import sqlite3
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-_SCHEMA = """
+CATALOG_SCHEMA = """
 CREATE TABLE IF NOT EXISTS databases (
     name TEXT PRIMARY KEY, created_at REAL NOT NULL, body BLOB NOT NULL
 ) WITHOUT ROWID;
@@ -58,7 +58,7 @@ class Database:
     the process; `busy_timeout` covers other processes (the CLI beside a node).
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, schema: str) -> None:
         """`path` may be ":memory:"; a missing parent folder is made."""
         if str(path) != ":memory:":
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ class Database:
         # WAL with NORMAL can lose the newest commits in a power cut, never its
         # consistency; the catalog can be crawled again, so that is a fair price.
         self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.executescript(_SCHEMA)
+        self._connection.executescript(schema)
 
     def close(self) -> None:
         with self._lock:

@@ -100,7 +100,16 @@ def _free_name(
     name: str,
     location: str,
 ) -> str:
-    """Another location's table keeps its name; ours then gets a hash, as in Glue."""
+    """The name of the table that is at this location already, or else the wished one.
+
+    The contract's tables may be called otherwise than their folders. Another
+    location's table keeps its name; ours then gets a hash, as in Glue.
+    """
+    for table in catalog.all_tables(options.database):
+        at = (table["StorageDescriptor"].get("Location") or "").rstrip("/")
+        mine = is_owned(table) or (table.get("Parameters") or {}).get(UPDATED_BY) == options.name
+        if mine and at == location.rstrip("/"):
+            return str(table["Name"])
     taken = any(table.name == name and table.location != location for table in planned_so_far)
     before = catalog.find_table(options.database, name)
     if before is not None and not taken:

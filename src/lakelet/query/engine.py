@@ -1,0 +1,394 @@
+"""The query engine: StartQueryExecution to GetQueryResults, without HTTP and threads."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from lakelet.catalog import Catalog
+from lakelet.catalog.db import Database
+from lakelet.model.errors import LakeletError
+from lakelet.model.ports import Clock, ObjectStore
+from lakelet.query.errors import FilesMoved, InvalidRequest, QueryCancelled, QueryFailed
+from lakelet.query.executions import (
+    CANCELLED,
+    FAILED,
+    RUNNING,
+    SUCCEEDED,
+    Executions,
+    Shape,
+    new_id,
+)
+from lakelet.query.failures import translate
+from lakelet.query.files import PlainFiles
+from lakelet.query.parse import QUERY_BYTES_MAX
+from lakelet.query.plan import Plan, Planner
+from lakelet.query.results import (
+    ROWS_MAX,
+    Place,
+    read_csv_page,
+    read_lines_page,
+    shape_rows,
+    write_csv,
+    write_metadata,
+)
+from lakelet.query.sandbox import Sandbox
+from lakelet.query.state import STATE_SCHEMA
+from lakelet.query.statements import Statement, read_statement
+from lakelet.query.types import result_column
+from lakelet.query.workgroups import ENGINE, PRIMARY, Workgroups
+
+_BATCH_ROWS = 65_536
+_PLAN_ATTEMPTS_MAX = 5  # each after files moved under a running query
+DEFAULT_DATABASE = "default"
+
+
+@dataclass
+class _Run:
+    """A query under way, as `cancel` sees it."""
+
+    cursor: duckdb.DuckDBPyConnection | None = None
+    cancelled: bool = False
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+
+class QueryEngine:
+    """Athena's operations on one catalog and one store.
+
+    `start` only writes an execution down; who owns the threads calls `run` with its
+    id. Any method may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: ObjectStore,
+        state_path: Path | str,
+        clock: Clock,
+        *,
+        results_bucket: str,
+        folders: Sequence[Path] | None = None,
+        journal_buckets: Sequence[str] = (),
+        threads: int | None = None,
+        memory_limit: str | None = None,
+        spill_folder: Path | None = None,
+    ) -> None:
+        """
+        Args:
+            store: its objects must be plain files (`path(bucket, key)`).
+            state_path: of the SQLite file; may be ":memory:".
+            results_bucket: where answers go if neither client nor workgroup says.
+            folders: what DuckDB may read; by default the folder of all buckets.
+            journal_buckets: see `Planner`.
+        """
+        self._catalog = catalog
+        self._store = store
+        self._clock = clock
+        self._db = Database(state_path, STATE_SCHEMA)
+        self._executions = Executions(self._db, clock)
+        self.workgroups = Workgroups(self._db, clock, results_bucket)
+        plain = cast("PlainFiles", store)
+        self._sandbox = Sandbox(
+            folders or [plain.path(results_bucket, "x").parent.parent],
+            threads=threads,
+            memory_limit=memory_limit,
+            spill_folder=spill_folder,
+        )
+        self._planner = Planner(catalog, store, self._sandbox.cursor, journal_buckets)
+        self._runs: dict[str, _Run] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        self._sandbox.close()
+        self._db.close()
+
+    # --- executions -------------------------------------------------------------------
+
+    def start(
+        self,
+        sql: str,
+        *,
+        database: str | None = None,
+        catalog: str | None = None,
+        workgroup: str | None = None,
+        output_location: str | None = None,
+        token: str | None = None,
+        parameters: Sequence[str] = (),
+        reuse_max_age_minutes: int | None = None,
+    ) -> str:
+        """Queue a query and return its id. Raises InvalidRequest.
+
+        Text that can't be read is queued too: it ends FAILED with its SYNTAX_ERROR.
+        """
+        if len(sql.encode()) > QUERY_BYTES_MAX:
+            raise InvalidRequest(
+                f"The query is {len(sql.encode())} bytes, more than {QUERY_BYTES_MAX}.",
+                hint="Put long lists into a table and join it.",
+            )
+        if not sql.strip():
+            raise InvalidRequest("The query is empty.")
+        workgroup = workgroup or PRIMARY
+        limits = self.workgroups.limits(workgroup, output_location)
+        identity = new_id()
+        kind, substatement, extension = _describe(sql)
+        body: Shape = {
+            "QueryExecutionId": identity,
+            "Query": sql,
+            "StatementType": kind,
+            "SubstatementType": substatement,
+            "ResultConfiguration": {
+                "OutputLocation": f"{limits.output_location}{identity}{extension}"
+            },
+            "ResultReuseConfiguration": {
+                "ResultReuseByAgeConfiguration": {
+                    "Enabled": reuse_max_age_minutes is not None,
+                    "MaxAgeInMinutes": reuse_max_age_minutes,
+                }
+            },
+            "QueryExecutionContext": {
+                "Database": (database or DEFAULT_DATABASE).lower(),
+                "Catalog": (catalog or "awsdatacatalog").lower(),
+            },
+            "WorkGroup": workgroup,
+            "EngineVersion": ENGINE,
+            "ExecutionParameters": list(parameters) or None,
+        }
+        return self._executions.add(body, token)
+
+    def run(self, execution_id: str) -> str:
+        """Carry an execution out, blocking; returns the state it ended in. Never raises for
+        what is the query's own fault."""
+        if not self._executions.begin(execution_id):
+            return self._executions.state(execution_id)
+        started = self._clock.monotonic()
+        body = self._executions.get(execution_id)
+        submitted_at = body["Status"]["SubmissionDateTime"]
+        queued_ms = max(0, int((self._clock.now() - submitted_at).total_seconds() * 1_000))
+        with self._running(execution_id) as run:
+            run.statistics["QueryQueueTimeInMillis"] = queued_ms
+            try:
+                outcome = self._carry_out(body, run)
+            except QueryCancelled as error:
+                self._end(execution_id, CANCELLED, run, started, reason=error.message)
+            except QueryFailed as error:
+                self._end(execution_id, FAILED, run, started, reason=error.reason, error=error)
+            except LakeletError as error:
+                failed = QueryFailed("GENERIC_INTERNAL_ERROR", error.message)
+                self._end(execution_id, FAILED, run, started, reason=failed.reason, error=failed)
+            except Exception as error:
+                failed = QueryFailed("GENERIC_INTERNAL_ERROR", f"{type(error).__name__}: {error}")
+                self._end(execution_id, FAILED, run, started, reason=failed.reason, error=failed)
+                raise
+            else:
+                self._end(execution_id, SUCCEEDED, run, started, inside=outcome)
+        return self._executions.state(execution_id)
+
+    def cancel(self, execution_id: str) -> None:
+        """Stop a query that is queued or running; one that has ended stays as it is."""
+        if self._executions.cancel(execution_id) != RUNNING:
+            return
+        with self._lock:
+            run = self._runs.get(execution_id)
+            if run is None:
+                return
+            run.cancelled = True
+            if run.cursor is not None:
+                run.cursor.interrupt()
+
+    def get(self, execution_id: str) -> Shape:
+        """A `QueryExecution` structure. Raises InvalidRequest."""
+        return self._executions.get(execution_id)
+
+    def list_executions(
+        self,
+        workgroup: str | None = None,
+        token: str | None = None,
+        max_results: int | None = None,
+    ) -> tuple[list[str], str | None]:
+        workgroup = workgroup or PRIMARY
+        self.workgroups.get(workgroup)
+        return self._executions.newest(workgroup, token, max_results)
+
+    def recover(self) -> list[str]:
+        """Call once after a restart, before any `run`."""
+        self._executions.forget_old()
+        return self._executions.recover()
+
+    # --- answers ----------------------------------------------------------------------
+
+    def results(
+        self, execution_id: str, token: str | None = None, max_results: int | None = None
+    ) -> Shape:
+        """GetQueryResults: a page of the answer, its first row the header for a SELECT.
+
+        Raises:
+            InvalidRequest: not SUCCEEDED, or its file has expired.
+        """
+        execution = self.get(execution_id)
+        state = execution["Status"]["State"]
+        if state != SUCCEEDED:
+            raise InvalidRequest(
+                f"Query did not finish successfully. Final query state: {state}"
+                if state in (FAILED, CANCELLED)
+                else f"Query has not yet finished. Current state: {state}",
+                hint="Ask GetQueryExecution for its state first.",
+            )
+        inside = self._executions.inside(execution_id)
+        place = Place.of(execution["ResultConfiguration"]["OutputLocation"])
+        rows_max = min(max_results or ROWS_MAX, ROWS_MAX)
+        rows: list[list[str | None]] = []
+        following = None
+        if inside.get("file") == "csv":
+            rows, following = read_csv_page(self._store, place, token, rows_max)
+        elif inside.get("file") == "txt":
+            rows, following = read_lines_page(self._store, place, token, rows_max)
+        return {
+            "UpdateCount": inside.get("update_count", 0),
+            "ResultSet": {
+                "Rows": shape_rows(rows),
+                "ResultSetMetadata": {"ColumnInfo": inside.get("columns", [])},
+            },
+            "NextToken": following,
+        }
+
+    def query_arrow(
+        self, sql: str, *, database: str | None = None, parameters: Sequence[str] = ()
+    ) -> pa.Table:
+        """A query's answer as Arrow, with no execution kept and no file written.
+
+        Raises:
+            QueryFailed: with what Athena would give as StateChangeReason.
+        """
+        del parameters
+        statement = read_statement(sql)
+        run = _Run()
+        if statement.tree is None:
+            raise QueryFailed("NOT_SUPPORTED", f"{statement.kind} gives no table")
+        with self._answer(statement.tree, database or DEFAULT_DATABASE, run) as reader:
+            return reader.read_all()
+
+    # --- carrying out -----------------------------------------------------------------
+
+    def _carry_out(self, execution: Mapping[str, Any], run: _Run) -> Shape:
+        statement = read_statement(execution["Query"])
+        return self._select(statement, execution, run)
+
+    def _select(self, statement: Statement, execution: Mapping[str, Any], run: _Run) -> Shape:
+        assert statement.tree is not None  # noqa: S101 - a SELECT has one
+        place = Place.of(execution["ResultConfiguration"]["OutputLocation"])
+        database = execution["QueryExecutionContext"]["Database"]
+        cutoff = self.workgroups.limits(execution["WorkGroup"], None).cutoff_bytes
+        with self._answer(statement.tree, database, run, cutoff) as reader:
+            columns = [result_column(item) for item in reader.schema]
+            rows = write_csv(self._store, place, reader.schema.names, reader)
+        write_metadata(self._store, place, columns)
+        return {
+            "file": "csv",
+            "columns": [column.shape() for column in columns],
+            "rows": rows,
+        }
+
+    @contextmanager
+    def _answer(
+        self, tree: exp.Expr, database: str, run: _Run, cutoff: int | None = None
+    ) -> Iterator[pa.RecordBatchReader]:
+        """Plan and execute; the reader's batches come as DuckDB makes them.
+
+        Files may be replaced or compacted meanwhile. A plan holds a list of files; if
+        one of these is gone when it is opened, nothing of the answer has been used
+        yet, and the query is planned afresh.
+        """
+        cursor = self._sandbox.cursor()
+        try:
+            for attempt in range(_PLAN_ATTEMPTS_MAX):
+                try:
+                    reader = self._execute(cursor, tree, database, run, cutoff)
+                    break
+                except FilesMoved:
+                    if attempt + 1 == _PLAN_ATTEMPTS_MAX:
+                        raise
+            with self._guard(tree, run):
+                yield reader
+        finally:
+            with self._lock:
+                run.cursor = None
+            cursor.close()
+
+    def _execute(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        tree: exp.Expr,
+        database: str,
+        run: _Run,
+        cutoff: int | None,
+    ) -> pa.RecordBatchReader:
+        began = self._clock.monotonic()
+        now_ns = int(self._clock.now().timestamp() * 1_000_000_000)
+        plan: Plan = self._planner.plan(tree, database, now_ns=now_ns)
+        run.statistics["QueryPlanningTimeInMillis"] = int((self._clock.monotonic() - began) * 1_000)
+        run.statistics["DataScannedInBytes"] = plan.scanned_bytes
+        if cutoff is not None and plan.scanned_bytes > cutoff:
+            raise QueryCancelled(
+                f"Bytes scanned limit was exceeded: the query reads {plan.scanned_bytes} bytes, "
+                f"its workgroup allows {cutoff}"
+            )
+        for name, table in plan.registered.items():
+            cursor.register(name, table)
+        with self._lock:
+            if run.cancelled:
+                raise QueryCancelled("Query cancelled by user")
+            run.cursor = cursor
+        with self._guard(tree, run):
+            return cursor.sql(plan.sql).to_arrow_reader(_BATCH_ROWS)
+
+    @contextmanager
+    def _guard(self, tree: exp.Expr, run: _Run) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise translate(error, tree) from error
+        except (pa.ArrowException, OSError) as error:
+            # An error inside a batch reaches us through Arrow's reader, as text.
+            if run.cancelled or "INTERRUPT" in str(error):
+                raise QueryCancelled("Query cancelled by user") from error
+            raise translate(duckdb.Error(str(error)), tree) from error
+
+    @contextmanager
+    def _running(self, execution_id: str) -> Iterator[_Run]:
+        run = _Run()
+        with self._lock:
+            self._runs[execution_id] = run
+        try:
+            yield run
+        finally:
+            with self._lock:
+                del self._runs[execution_id]
+
+    def _end(self, execution_id: str, state: str, run: _Run, started: float, **rest: Any) -> None:
+        engine_ms = int((self._clock.monotonic() - started) * 1_000)
+        statistics = {
+            "DataScannedInBytes": 0,
+            "QueryPlanningTimeInMillis": 0,
+            "ResultReuseInformation": {"ReusedPreviousResult": False},
+            **run.statistics,
+            "EngineExecutionTimeInMillis": engine_ms,
+            "ServicePreProcessingTimeInMillis": 0,
+            "ServiceProcessingTimeInMillis": 0,
+        }
+        statistics["TotalExecutionTimeInMillis"] = engine_ms + statistics["QueryQueueTimeInMillis"]
+        self._executions.finish(execution_id, state, statistics=statistics, **rest)
+
+
+def _describe(sql: str) -> tuple[str, str, str]:
+    """(StatementType, SubstatementType, result extension); a guess for text that fails."""
+    try:
+        statement = read_statement(sql)
+    except QueryFailed:
+        return "DML", "SELECT", ".csv"
+    return statement.type, statement.kind, ".csv" if statement.type == "DML" else ".txt"

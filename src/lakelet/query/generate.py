@@ -1,0 +1,11 @@
+"""A bound tree as DuckDB's text."""
+
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel
+
+from lakelet.query.functions import to_duckdb
+
+
+def duckdb_sql(tree: exp.Expr) -> str:
+    """The tree itself is left as it is."""
+    return to_duckdb(tree.copy()).sql(dialect="duckdb", unsupported_level=ErrorLevel.IGNORE)

@@ -1,0 +1,3 @@
+"""Trino functions that DuckDB lacks, as macros under Trino's names."""
+
+MACROS: tuple[str, ...] = ()
