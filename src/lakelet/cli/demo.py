@@ -7,29 +7,26 @@ client and answers come out through boto3's Athena client, as in anybody's code.
 import itertools
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakelet.cli import render
 from lakelet.cli.demo_queries import QUERIES
 from lakelet.model.errors import DataFolderError, LakeletError
+from lakelet.node.connect import connect
 from lakelet.node.folder import DataFolder
+from lakelet.node.spawn import spawned_node
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from lakelet.node.lake import Lake
 
-READY_SECONDS_MAX = 60.0
 SETTLED_SECONDS_MAX = 300.0
 _BATCH = 500  # records a PutRecordBatch may hold
 _DECLARATION = """\
@@ -51,8 +48,8 @@ def run_demo(*, events: int, folder: Path, port: int, once: bool) -> int:
     console = render.stdout()
     _make_anew(folder)
     started = time.monotonic()
-    with _node(folder, _free(port)) as (process, lake):
-        endpoint = lake.status()["node"]["endpoint"]
+    with spawned_node(folder, port=_free(port)) as node:
+        lake, endpoint = connect(folder), node.endpoint
         ready_seconds = time.monotonic() - started
         console.print(
             f"[bold]A node is up[/bold] at [link]{endpoint}[/link] on a fresh {folder}/ "
@@ -76,7 +73,7 @@ def run_demo(*, events: int, folder: Path, port: int, once: bool) -> int:
         if once:
             return 0 if report["balanced"] else 1
         _farewell(console, folder, endpoint)
-        _wait_for(process, console)
+        _wait_for(node.process, console)
     return 0
 
 
@@ -108,38 +105,6 @@ def _free(port: int) -> int:
         except OSError:
             return 0
     return port
-
-
-@contextmanager
-def _node(folder: Path, port: int) -> Iterator[tuple["subprocess.Popen[bytes]", "Lake"]]:
-    """A node in a process of its own, ended with this one whatever happens."""
-    from lakelet.node.connect import connect
-
-    log_path = folder / "node.log"
-    with log_path.open("wb") as log_file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lakelet.cli.main", "up"]
-            + ["--data", str(folder), "--port", str(port)],
-            stdout=log_file,
-            stderr=subprocess.STDOUT,
-            # Ctrl-C in the terminal is ours to translate, once.
-            start_new_session=True,
-        )
-    try:
-        data, deadline = DataFolder(folder), time.monotonic() + READY_SECONDS_MAX
-        while not ((holder := data.running()) and holder.endpoint):
-            if process.poll() is not None or time.monotonic() > deadline:
-                tail = log_path.read_text(errors="replace")[-2000:]
-                raise DemoFailed(f"the node did not start:\n{tail}", hint=f"See {log_path}")
-            time.sleep(0.02)
-        yield process, connect(folder)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 class _Boto:

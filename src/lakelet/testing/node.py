@@ -1,23 +1,17 @@
 """A node for tests: real doors on a free loopback port, in this process or in its own."""
 
 import secrets
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lakelet.model.errors import DataFolderError
 from lakelet.node.connect import connect
 from lakelet.node.exports import running_environment
 from lakelet.node.folder import DataFolder
 from lakelet.node.lake import Lake
-
-READY_SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True)
@@ -82,38 +76,10 @@ def running_node(
 
 
 @contextmanager
-def node_process(
-    folder: Path, *, config: Path | None = None, arguments: tuple[str, ...] = ()
-) -> Iterator[RunningNode]:
+def node_process(folder: Path, *, config: Path | None = None) -> Iterator[RunningNode]:
     """`lakelet up` in a process of its own; interrupted at the end if it still runs."""
-    command = [sys.executable, "-m", "lakelet.cli.main", "up", "--data", str(folder), "--port", "0"]
-    if config:
-        command += ["--config", str(config)]
-    folder.mkdir(parents=True, exist_ok=True)
-    log_path = folder / "node.log"
-    with log_path.open("ab") as log_file:
-        process = subprocess.Popen(
-            [*command, *arguments], stdout=log_file, stderr=subprocess.STDOUT, cwd=folder
-        )
-    try:
-        holder = _await_doors(folder, process, log_path)
-        yield RunningNode(folder, holder, process)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    from lakelet.node.spawn import spawned_node
 
-
-def _await_doors(folder: Path, process: "subprocess.Popen[bytes]", log_path: Path) -> str:
-    data, deadline = DataFolder(folder), time.monotonic() + READY_SECONDS_MAX
-    while process.poll() is None and time.monotonic() < deadline:
-        holder = data.running()
-        if holder and holder.endpoint and holder.pid == process.pid:
-            return holder.endpoint
-        time.sleep(0.01)
-    tail = log_path.read_text(errors="replace")[-4000:]
-    raise DataFolderError(f"the node did not open its doors:\n{tail}", hint=f"See {log_path}")
+    arguments = ("--config", str(config.absolute())) if config else ()
+    with spawned_node(folder, arguments=arguments) as spawned:
+        yield RunningNode(folder, spawned.endpoint, spawned.process)
