@@ -1,0 +1,525 @@
+"""The door's routes, refusals and answers, without a socket."""
+
+import asyncio
+import gzip
+import json
+import zlib
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from lakelet.collector import CollectorSettings, Enrichment, RateLimit, create_app, read_collector
+from lakelet.collector.app import batches
+from lakelet.collector.tracker import PIXEL
+from lakelet.model.errors import DeclarationError, LakeletError, StorageFull
+from lakelet.model.toml import load
+from lakelet.testing.clock import ManualClock
+from tests.collector.fakes import FakeSink
+
+SHOP = "https://shop.example"
+CHROME = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/126.0.0.0 Safari/537.36"
+)
+
+
+class Door:
+    """A collector with a fake sink, called without a network."""
+
+    def __init__(self, **settings):
+        self.sink = FakeSink()
+        self.clock = ManualClock(datetime(2026, 3, 9, 14, 30, tzinfo=UTC))
+        self.settings = CollectorSettings(**{"stream": "clicks", **settings})
+        ids = iter(f"made-{n}" for n in range(10_000))
+        self.app = create_app(self.sink, self.settings, self.clock, new_event_id=lambda: next(ids))
+
+    def call(self, method, path, *, peer="203.0.113.9", **options):
+        async def main():
+            transport = httpx.ASGITransport(self.app, client=(peer, 4711))
+            async with httpx.AsyncClient(transport=transport, base_url="http://collect") as client:
+                return await client.request(method, path, **options)
+
+        return asyncio.run(main())
+
+    def post(self, content, path="/v1/events", **options):
+        if not isinstance(content, (str, bytes)):
+            content = json.dumps(content)
+        return self.call("POST", path, content=content, **options)
+
+
+@pytest.fixture
+def door():
+    return Door()
+
+
+# --- events -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        ('{"event_id":"1","n":1}', 1),
+        ('[{"n":1},{"n":2}]', 2),
+        ('{"n":1}\n{"n":2}\n', 2),
+        ('{"n":1}\r\n\r\n{"n":2}\r\n', 2),
+        ('\ufeff{"n":1}', 1),
+        ('{\n  "n": 1,\n  "m": [1,\n 2]\n}', 1),
+        ('  [ {"n": 1} ,\n {"n": 2} ]  ', 2),
+    ],
+)
+def test_an_event_an_array_and_lines_are_taken(door, body, count):
+    answer = door.post(body.encode())
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"success": True, "accepted": count, "failed": []},
+    )
+    assert [stream for stream, _ in door.sink.records] == ["clicks"] * count
+    assert [event["n"] for event in door.sink.events] == list(range(1, count + 1))
+    assert all(record.count(b"\n") == 1 for _, record in door.sink.records), "one line an event"
+
+
+def test_an_event_is_kept_to_the_letter_and_completed_only_where_it_is_silent():
+    door = Door()
+    text = '{"event_id":"e1","timestamp":"2026-01-01","price":29.90,"big":12345678901234567890123}'
+    door.post(text)
+    assert door.sink.records[0][1] == text.encode() + b"\n"
+    door.post('{"n":1}')
+    assert door.sink.events[1] == {
+        "event_id": "made-1",
+        "timestamp": "2026-03-09T14:30:00Z",
+        "n": 1,
+    }
+    door.post('{"event_id":null,"timestamp":"","n":2}')
+    assert door.sink.records[2][1].count(b"event_id") == 1
+    assert door.sink.events[2]["event_id"] == "made-2"
+    door.post("{}")
+    assert set(door.sink.events[3]) == {"event_id", "timestamp"}
+
+
+def test_one_bad_line_harms_no_other_and_is_named(door):
+    answer = door.post(b'{"n":1}\n{"n":\n[1]\n"text"\n{"n":5}\n\xff\xfe\n')
+    assert answer.status_code == 200
+    assert answer.json()["accepted"] == 2
+    assert [(f["index"], f["code"], f["retry"]) for f in answer.json()["failed"]] == [
+        (1, "not_json", False),
+        (2, "not_an_object", False),
+        (3, "not_an_object", False),
+        (5, "not_json", False),
+    ]
+    assert [event["n"] for event in door.sink.events] == [1, 5]
+
+
+@pytest.mark.parametrize("body", [b"", b"  \n ", b"[1,", b'[{"n":1}'])
+def test_a_body_that_says_nothing_is_400(door, body):
+    answer = door.post(body)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "collector.body_unreadable"
+
+
+def test_where_no_event_was_readable_the_answer_is_400(door):
+    assert door.post(b"nonsense").status_code == 400
+    assert door.post(b"[" * 100_000).status_code == 400
+    assert door.sink.records == []
+
+
+def test_an_event_over_a_record_is_refused_alone():
+    door = Door(body_bytes_max=4_000_000)
+    answer = door.post([{"pad": "x" * 1_024_000}, {"n": 1}])
+    assert [f["code"] for f in answer.json()["failed"]] == ["too_large"]
+    assert answer.json()["accepted"] == 1
+
+
+def test_what_the_stream_does_not_take_is_503_with_its_index(door):
+    door.sink.failing = b'"n": 2'
+    answer = door.post([{"n": 1}, {"n": 2}, {"n": 3}])
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json() == {
+        "success": False,
+        "accepted": 2,
+        "failed": [
+            {
+                "index": 1,
+                "code": "ServiceUnavailableException",
+                "message": "Slow down.",
+                "retry": True,
+            }
+        ],
+    }
+
+
+def test_a_stream_out_of_reach_is_503_and_a_wrong_setup_500(door):
+    door.sink.raising = StorageFull("no space left", hint="Free some.")
+    answer = door.post({"n": 1})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json()["failed"][0]["message"] == "no space left"
+    door.sink.raising = LakeletError("no such stream")
+    assert door.post({"n": 1}).status_code == 500
+
+
+def test_the_sink_is_called_with_batches_it_can_take(door):
+    door.post([{"n": n} for n in range(1201)])
+    assert door.sink.batch_sizes == [500, 500, 201]
+    assert [len(batch) for batch in batches([b"x" * 1_000_000] * 9)] == [4, 4, 1]
+    assert batches([]) == []
+
+
+# --- bodies -----------------------------------------------------------------------
+
+
+def test_gzip_is_accepted_members_and_all(door):
+    body = gzip.compress(b'{"n":1}\n') + gzip.compress(b'{"n":2}')
+    assert door.post(body, headers={"content-encoding": "gzip"}).json()["accepted"] == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status"),
+    [
+        (b"not gzip", "gzip", 400),
+        (gzip.compress(b"{}" * 100)[:-12], "gzip", 400),
+        (gzip.compress(b"{}") + b"trailing", "gzip", 400),
+        (b"{}", "br", 415),
+        (gzip.compress(b" " * 60_000_000), "gzip", 413),
+        (gzip.compress(b" " * 5_000_000) * 4, "gzip", 413),
+    ],
+)
+def test_bad_and_exploding_compression_is_refused(door, body, encoding, status):
+    assert len(body) < 200_000
+    assert door.post(body, headers={"content-encoding": encoding}).status_code == status
+
+
+def test_a_bomb_is_not_inflated_beyond_the_bound(monkeypatch):
+    from lakelet.collector import http
+
+    made = []
+    real = zlib.decompressobj
+
+    class Watched:
+        def __init__(self, **options):
+            self._real = real(**options)
+
+        def decompress(self, data, max_length):
+            made.append(self._real.decompress(data, max_length))
+            return made[-1]
+
+        def __getattr__(self, name):
+            return getattr(self._real, name)
+
+    monkeypatch.setattr(http.zlib, "decompressobj", Watched)
+    with pytest.raises(LakeletError, match="inflates to more"):
+        http.decode_body(gzip.compress(b"0" * 50_000_000), "gzip", bytes_max=1000)
+    assert sum(map(len, made)) == 1001
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_over_the_limit_is_413_and_not_read_on(door, declared):
+    reads = []
+
+    async def stream():
+        for _ in range(100):
+            reads.append(1)
+            yield b" " * 100_000
+
+    headers = {"content-length": "10000000"} if declared else {}
+
+    async def main():
+        transport = httpx.ASGITransport(door.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://collect") as client:
+            return await client.post("/v1/events", content=stream(), headers=headers)
+
+    answer = asyncio.run(main())
+    assert (answer.status_code, answer.json()["code"]) == (413, "collector.body_too_large")
+    assert len(reads) <= (1 if declared else 11)
+
+
+# --- keys -------------------------------------------------------------------------
+
+KEYED = {"write_keys": {"wk_shop": "", "wk_app": "app-stream"}}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"headers": {"x-write-key": "wk_app"}},
+        {"params": {"write_key": "wk_app"}},
+        {"auth": ("wk_app", "")},
+    ],
+)
+def test_a_write_key_may_come_three_ways_and_names_the_stream(options):
+    door = Door(**KEYED)
+    assert door.post({"n": 1}, **options).status_code == 200
+    assert door.sink.records[0][0] == "app-stream"
+    assert door.post({"n": 2}, headers={"x-write-key": "wk_shop"}).status_code == 200
+    assert door.sink.records[1][0] == "clicks"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"headers": {"x-write-key": "wk_other"}},
+        {"params": {"write_key": ""}},
+        {"auth": ("", "wk_shop")},
+        {"headers": {"authorization": "Basic %%%"}},
+        {"headers": {"authorization": "Bearer wk_shop"}},
+    ],
+)
+def test_without_a_known_key_nothing_is_taken(options):
+    door = Door(**KEYED)
+    answer = door.post({"n": 1}, **options)
+    assert answer.status_code == 401
+    assert "basic" not in answer.headers["www-authenticate"].lower(), "no password box"
+    assert door.sink.records == []
+    assert "wk_" not in answer.text.replace("write_key", "")
+
+
+# --- origins ----------------------------------------------------------------------
+
+
+def test_preflight_and_answer_name_the_page_that_asked():
+    door = Door(origins=(SHOP,))
+    ask = {"origin": SHOP, "access-control-request-method": "POST"}
+    preflight = door.call("OPTIONS", "/v1/events", headers=ask)
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-origin"] == SHOP
+    assert "content-encoding" in preflight.headers["access-control-allow-headers"]
+    assert preflight.headers["vary"] == "origin"
+    answer = door.post({"n": 1}, headers={"origin": SHOP})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, SHOP)
+    # An error must be readable too, or the page cannot know to stop.
+    wrong = door.post(b"", headers={"origin": SHOP})
+    assert (wrong.status_code, wrong.headers["access-control-allow-origin"]) == (400, SHOP)
+
+
+def test_pages_of_other_origins_are_not_counted():
+    door = Door(origins=(SHOP,))
+    for origin in ("https://evil.example", "null", SHOP + ":444", "http://shop.example"):
+        answer = door.post({"n": 1}, headers={"origin": origin})
+        assert answer.status_code == 403
+        assert "access-control-allow-origin" not in answer.headers
+    assert door.sink.records == []
+    assert door.post({"n": 1}, headers={"origin": "http://collect"}).status_code == 200
+    assert door.post({"n": 1}).status_code == 200, "no browser, no origin"
+    assert Door(origins=("*",)).post({}, headers={"origin": "https://any.example"}).is_success
+
+
+# --- rates ------------------------------------------------------------------------
+
+
+def test_an_address_that_asks_too_much_is_told_when_to_come_again():
+    door = Door(per_address=RateLimit(per_second=0.5, burst=3))
+    assert [door.post({}).status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert door.post({}).headers["retry-after"] == "2"
+    assert door.post({}, peer="203.0.113.10").status_code == 200
+    door.clock.advance(1.9)
+    assert door.post({}).status_code == 429
+    door.clock.advance(0.2)
+    assert [door.post({}).status_code for _ in range(2)] == [200, 429]
+    door.clock.advance(1e6)
+    assert [door.post({}).status_code for _ in range(4)] == [200, 200, 200, 429]
+
+
+def test_an_ipv6_home_is_one_address():
+    door = Door(per_address=RateLimit(1, 1))
+    assert door.post({}, peer="2001:db8::1").status_code == 200
+    assert door.post({}, peer="2001:db8::ffff:2").status_code == 429
+    assert door.post({}, peer="2001:db8:0:1::1").status_code == 200
+    assert door.post({}, peer="::ffff:198.51.100.1").status_code == 200
+    assert door.post({}, peer="198.51.100.1").status_code == 429
+
+
+def test_a_key_has_its_own_limit_whatever_the_address():
+    door = Door(**KEYED, per_key=RateLimit(1, 2))
+    statuses = [
+        door.post({}, peer=f"203.0.113.{n}", headers={"x-write-key": "wk_app"}).status_code
+        for n in range(3)
+    ]
+    assert statuses == [200, 200, 429]
+    assert door.post({}, headers={"x-write-key": "wk_shop"}).status_code == 200
+
+
+def test_memory_for_addresses_is_bounded():
+    door = Door(per_address=RateLimit(1, 1), buckets_max=10)
+    for number in range(100):
+        door.post({}, peer=f"203.0.113.{number}")
+    assert door.app._addresses.count == 10
+    assert door.post({}, peer="203.0.113.99").status_code == 429, "the newest are remembered"
+
+
+def test_guessing_keys_is_slowed_down():
+    door = Door(**KEYED, per_address=RateLimit(1, 2))
+    guesses = [door.post({}, params={"write_key": str(n)}).status_code for n in range(4)]
+    assert guesses == [401, 401, 429, 429]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("203.0.113.9", "198.51.100.1", "203.0.113.9"),  # a stranger's word counts for nothing
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "1.2.3.4, 198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "1.2.3.4, 198.51.100.1, 10.9.9.9", "198.51.100.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("::1", "2001:db8::7", "2001:db8::7"),
+    ],
+)
+def test_forwarded_addresses_are_believed_from_trusted_proxies_only(peer, forwarded, address):
+    door = Door(trusted_proxies=("10.0.0.0/8", "::1"), enrichment=Enrichment(ip_field="ip_address"))
+    door.post({}, peer=peer, headers={"x-forwarded-for": forwarded})
+    assert door.sink.events[0]["ip_address"] == address
+
+
+def test_a_trusted_proxy_that_is_no_network_is_an_error_at_start():
+    with pytest.raises(ValueError, match="nonsense"):
+        Door(trusted_proxies=("nonsense",))
+
+
+# --- enrichment -------------------------------------------------------------------
+
+
+def test_nothing_of_the_visitor_is_added_unless_declared(door):
+    door.post({"n": 1}, headers={"user-agent": CHROME})
+    assert set(door.sink.events[0]) == {"event_id", "timestamp", "n"}
+
+
+def test_declared_enrichment_never_overrules_the_event():
+    door = Door(enrichment=Enrichment(ip_field="ip_address", device_fields=True))
+    door.post([{"n": 1}, {"n": 2, "browser": "Own"}], headers={"user-agent": CHROME})
+    first, second = door.sink.events
+    assert (first["ip_address"], first["browser"], first["device_type"]) == (
+        "203.0.113.9",
+        "Chrome",
+        "desktop",
+    )
+    assert second["browser"] == "Own"
+
+
+@pytest.mark.parametrize(
+    ("agent", "device", "browser"),
+    [
+        (CHROME, "desktop", "Chrome"),
+        (CHROME + " Edg/126.0", "desktop", "Edge"),
+        (CHROME + " OPR/111.0", "desktop", "Opera"),
+        (
+            "Mozilla/5.0 (Windows NT 10.0; rv:127.0) Gecko/20100101 Firefox/127.0",
+            "desktop",
+            "Firefox",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
+            "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
+            "mobile",
+            "Safari",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Chrome/126.0.0.0 Mobile Safari/537.36",
+            "mobile",
+            "Chrome",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 13; SM-X700) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "SamsungBrowser/25.0 Chrome/121.0.0.0 Safari/537.36",
+            "tablet",
+            "Samsung Internet",
+        ),
+        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "bot", None),
+        ("curl/8.5", None, None),
+    ],
+)
+def test_devices_are_told_apart_coarsely(agent, device, browser):
+    from lakelet.collector.events import device_of
+
+    found = device_of(agent)
+    assert (found.get("device_type"), found.get("browser")) == (device, browser)
+
+
+# --- pixel, tracker, the rest -----------------------------------------------------
+
+
+def test_the_pixel_is_an_event_and_an_image():
+    door = Door(**KEYED)
+    answer = door.call(
+        "GET", "/v1/pixel.gif?write_key=wk_shop&event_type=mail_open&campaign=spring+%C3%BC&empty="
+    )
+    assert (answer.status_code, answer.content) == (200, PIXEL)
+    assert (answer.headers["content-type"], answer.headers["cache-control"]) == (
+        "image/gif",
+        "no-store",
+    )
+    event = door.sink.events[0]
+    assert (event["event_type"], event["campaign"]) == ("mail_open", "spring ü")
+    assert "write_key" not in event
+
+
+@pytest.mark.parametrize("signal", ["dnt", "sec-gpc"])
+def test_the_pixel_honours_the_browsers_wish(signal):
+    door = Door()
+    answer = door.call("GET", "/v1/pixel.gif?event_type=x", headers={signal: "1"})
+    assert (answer.content, door.sink.records) == (PIXEL, [])
+    deaf = Door(pixel_honours_signals=False)
+    deaf.call("GET", "/v1/pixel.gif?event_type=x", headers={signal: "1"})
+    assert len(deaf.sink.records) == 1
+
+
+def test_a_pixel_that_fails_is_still_an_image(door):
+    door.sink.failing = b"event"
+    answer = door.call("GET", "/v1/pixel.gif?event_type=x")
+    assert (answer.status_code, answer.content) == (503, PIXEL)
+    assert door.call("GET", "/v1/pixel.gif?" + "a=1&" * 200).status_code == 400
+
+
+def test_the_tracker_is_served_once_and_then_known(door):
+    first = door.call("GET", "/v1/lakelet.js")
+    assert first.status_code == 200
+    assert first.headers["content-type"].startswith("text/javascript")
+    assert "max-age=3600" in first.headers["cache-control"]
+    tag = first.headers["etag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}'):
+        again = door.call("GET", "/v1/lakelet.js", headers={"if-none-match": known})
+        assert (again.status_code, again.content) == (304, b"")
+    other = door.call("GET", "/v1/lakelet.js", headers={"if-none-match": '"other"'})
+    assert other.status_code == 200
+    head = door.call("HEAD", "/v1/lakelet.js")
+    assert (head.content, int(head.headers["content-length"])) == (b"", len(first.content))
+
+
+def test_unknown_paths_and_methods_say_so(door):
+    assert door.call("GET", "/v1/nothing").status_code == 404
+    assert door.call("GET", "/v1/events").status_code == 405
+    assert door.call("POST", "/v1/lakelet.js").status_code == 405
+    assert door.call("PUT", "/v1/events").json()["hint"] == "Use POST."
+
+
+# --- declaration ------------------------------------------------------------------
+
+
+def test_settings_are_read_from_a_declaration():
+    text = """
+origins = ["https://shop.example"]
+trusted_proxies = ["10.0.0.0/8"]
+ip_field = "ip_address"
+device_fields = true
+per_key = { per_second = 500, burst = 1000 }
+[write_keys]
+wk_shop = "clicks"
+wk_app = ""
+[segment.events]
+"Order Completed" = "sale"
+"""
+    settings = read_collector(load(text, "lakelet.toml"), stream="main")
+    assert settings.write_keys == {"wk_shop": "clicks", "wk_app": ""}
+    assert settings.per_key == RateLimit(500, 1000)
+    assert settings.enrichment == Enrichment(ip_field="ip_address", device_fields=True)
+    assert settings.segment.event_types["Order Completed"] == "sale"
+    assert settings.segment.event_types["Product Added"] == "add_to_cart"
+    assert read_collector(load("", "x"), stream="main") == CollectorSettings("main")
+
+
+@pytest.mark.parametrize(
+    "text", ["orgins = []", "per_key = { burst = 1 }", 'body_bytes_max = "1"', "per_key = {x = 1}"]
+)
+def test_a_misspelt_setting_is_an_error_with_its_line(text):
+    with pytest.raises(DeclarationError, match="lakelet.toml, line 1"):
+        read_collector(load(text, "lakelet.toml"), stream="main")
