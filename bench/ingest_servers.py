@@ -1,0 +1,106 @@
+"""The servers that bench/ingest.py compares, each started as a process of its own.
+
+python bench/ingest_servers.py bare|lakelet PORT FOLDER
+"""
+
+import asyncio
+import os
+import sys
+import threading
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import uvloop
+
+from lakelet.wire.server import Server, listen
+
+
+class BareApp:
+    """Reads a body, appends it to one file, answers when a shared fsync is done. No
+    parsing, no signatures: the least that any durable HTTP ingest has to do here."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = os.open(folder / "bare.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        self._queue: SimpleQueue[Any] = SimpleQueue()
+        threading.Thread(target=self._commit, daemon=True).start()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        chunks = []
+        more = True
+        while more:
+            message = await receive()
+            chunks.append(message.get("body", b""))
+            more = message.get("more_body", False)
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._queue.put((chunks, future, loop))
+        await future
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-length", b"2")],
+            }
+        )
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    def _commit(self) -> None:
+        while True:
+            group = [self._queue.get()]
+            try:
+                while True:
+                    group.append(self._queue.get_nowait())
+            except Empty:
+                pass
+            for chunks, _, _ in group:
+                os.write(self._file, b"".join(chunks))
+            os.fdatasync(self._file)
+            futures = [future for _, future, _ in group]
+            group[0][2].call_soon_threadsafe(_resolve, futures)
+
+
+def _resolve(futures: list[Any]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
+
+
+def lakelet_app(folder: Path) -> Any:
+    """The real door: signatures, limits, log, and delivery of all that is accepted."""
+    from lakelet.model.pipeline import Pipeline
+    from lakelet.node.ingestion import Ingestion
+    from lakelet.store.clock import SystemClock
+    from lakelet.store.disk import DiskObjectStore
+    from lakelet.store.files import LocalFileSystem
+    from lakelet.wire.app import build_app
+    from lakelet.wire.credentials import Credentials
+    from lakelet.wire.firehose import firehose_service
+
+    clock, pipeline = SystemClock(), Pipeline()
+    (folder / "state").mkdir()
+    store = DiskObjectStore(folder / "buckets", clock, folder / "state" / "objects.sqlite")
+    store.create_bucket(pipeline.raw_bucket)
+    ingestion = Ingestion(
+        pipeline,
+        files=LocalFileSystem(folder),
+        store=store,
+        clock=clock,
+        folder=folder / "state",
+    )
+    ingestion.start()
+    keys = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+    return build_app({"firehose": firehose_service(ingestion)}, credentials=keys, clock=clock)
+
+
+def main() -> None:
+    kind, port, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    app = BareApp(folder) if kind == "bare" else lakelet_app(folder)
+    server = Server(app, listen("127.0.0.1", port), on_ready=lambda: print("ready", flush=True))
+    uvloop.run(server.serve())
+
+
+if __name__ == "__main__":
+    main()
