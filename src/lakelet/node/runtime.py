@@ -23,10 +23,11 @@ from lakelet.node.crawls import CrawlRunner
 from lakelet.node.folder import DataFolder, Holder
 from lakelet.node.ingestion import Ingestion
 from lakelet.node.ledger import LedgerIndex
+from lakelet.node.queries import QueryRunner
 from lakelet.node.queue import TransformQueue
 from lakelet.node.rounds import Round, Rounds
 from lakelet.node.schedule import parse_schedule
-from lakelet.node.tables import crawl, ensure_tables
+from lakelet.node.tables import crawl, ensure_tables, workgroup_configuration
 from lakelet.node.webhooks import post_webhook
 from lakelet.node.worker import LocalTransform, Worker
 from lakelet.query import QueryEngine
@@ -92,7 +93,15 @@ class Node:
             state / "queries.sqlite",
             self.clock,
             results_bucket=pipeline.results_bucket,
+            default_database=pipeline.database,
+            journal_buckets=(pipeline.transformed_bucket,),
         )
+        self.engine.workgroups.ensure(
+            pipeline.workgroup_name,
+            workgroup_configuration(pipeline),
+            "The pipeline's own.",
+        )
+        self.queries = QueryRunner(self.engine, on_ended=self._on_query_ended)
         (state / "watch").mkdir(exist_ok=True)
         self.watch = open_watch(self.clock, pipeline.name, state / "watch")
         self.ledger = LedgerIndex(state / "ledger.sqlite")
@@ -129,7 +138,7 @@ class Node:
     def start(self, *, doors: bool = True) -> None:
         """Recover, then run. `doors`: whether a server will announce itself after."""
         ensure_tables(self.catalog, self.pipeline, self.contract)
-        self.engine.ensure_workgroup(self.pipeline)
+        self.queries.start()
         self.store.on_put(self._on_put)
         self.ingestion.start()
         self.worker.start()
@@ -152,6 +161,7 @@ class Node:
         self.worker.stop()
         self.crawls.stop()
         self.crawls.run_now()
+        self.queries.stop()
         self.close()
 
     def close(self) -> None:
@@ -196,6 +206,12 @@ class Node:
         self.ledger.record(manifest)
         if self.pipeline.crawler.after_new_data:
             self.crawls.request()
+
+    def _on_query_ended(self, execution_id: str, state: str) -> None:
+        execution = self.engine.get(execution_id)
+        self.watch.meters.queried(
+            execution.get("WorkGroup", ""), state, execution.get("Statistics", {})
+        )
 
     def _crawl(self) -> list[str]:
         started = time.monotonic()

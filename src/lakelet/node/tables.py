@@ -69,3 +69,16 @@ def crawl(catalog: Catalog, store: ObjectStore, pipeline: Pipeline, clock: Clock
         "partitions deleted": result.partitions_deleted,
     }
     return [f"{count:,} {what}" for what, count in counts.items() if count] or ["no changes"]
+
+
+def workgroup_configuration(pipeline: Pipeline) -> dict[str, Any]:
+    """Athena's WorkGroupConfiguration for the pipeline's workgroup."""
+    configuration: dict[str, Any] = {
+        "EnforceWorkGroupConfiguration": False,
+        "ResultConfiguration": {
+            "OutputLocation": f"s3://{pipeline.results_bucket}/{pipeline.workgroup_name}/"
+        },
+    }
+    if pipeline.workgroup.bytes_scanned_cutoff:
+        configuration["BytesScannedCutoffPerQuery"] = pipeline.workgroup.bytes_scanned_cutoff
+    return configuration

@@ -73,6 +73,7 @@ class QueryEngine:
         clock: Clock,
         *,
         results_bucket: str,
+        default_database: str = DEFAULT_DATABASE,
         folders: Sequence[Path] | None = None,
         journal_buckets: Sequence[str] = (),
         threads: int | None = None,
@@ -84,12 +85,15 @@ class QueryEngine:
             store: its objects must be plain files (`path(bucket, key)`).
             state_path: of the SQLite file; may be ":memory:".
             results_bucket: where answers go if neither client nor workgroup says.
+            default_database: where names are looked up if a client names no database.
+                Athena's is `default`; a node's is its pipeline's, which is what is meant.
             folders: what DuckDB may read; by default the folder of all buckets.
             journal_buckets: see `Planner`.
         """
         self._catalog = catalog
         self._store = store
         self._clock = clock
+        self._default_database = default_database
         self._db = Database(state_path, STATE_SCHEMA)
         self._executions = Executions(self._db, clock)
         self.workgroups = Workgroups(self._db, clock, results_bucket)
@@ -152,7 +156,7 @@ class QueryEngine:
                 }
             },
             "QueryExecutionContext": {
-                "Database": (database or DEFAULT_DATABASE).lower(),
+                "Database": (database or self._default_database).lower(),
                 "Catalog": (catalog or "awsdatacatalog").lower(),
             },
             "WorkGroup": workgroup,
@@ -270,7 +274,7 @@ class QueryEngine:
         run = _Run()
         if statement.tree is None:
             raise QueryFailed("NOT_SUPPORTED", f"{statement.kind} gives no table")
-        with self._answer(statement.tree, database or DEFAULT_DATABASE, run) as reader:
+        with self._answer(statement.tree, database or self._default_database, run) as reader:
             return reader.read_all()
 
     # --- carrying out -----------------------------------------------------------------
