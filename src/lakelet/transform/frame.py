@@ -1,0 +1,153 @@
+"""Where one record ends and the next begins, in bytes that may be hostile.
+
+At the top level, white space, `,`, `[`, `]` and byte order marks separate; `{`
+opens a record, which ends at its own `}`. That alone reads NDJSON, joined
+records, arrays and pretty-printed JSON. The rest of this file is about bytes
+that are none of these: each broken record is to be rejected alone, in time
+linear in the input.
+
+Two facts carry it. A JSON string holds no raw newline, so a string that is never
+closed ends with its line. And `}`, newline, `{` cannot stand inside valid JSON at
+all, so it always parts two records: such a *hard boundary* lets a block be cut,
+and its lines be read apart, without changing what is found.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+RECORD_SIZE_BYTES_MAX = 128 << 20
+DEPTH_MAX = 100  # of brackets; also what keeps json.loads clear of its recursion limit
+
+HARD_BOUNDARY = re.compile(rb"\}[ \t\r]*\n\s*(?=\{)")
+_SEPARATORS = re.compile(rb"(?:[\s,\[\]]|\xef\xbb\xbf)+")
+_TOKEN = re.compile(rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?|[{}\[\]]')
+_HEAD = re.compile(rb'\{\s*"[^"\\\n]{0,200}"\s*:')
+_INDENT = re.compile(rb"[ \t]*[\[,]?[ \t]*\Z")
+_JOINED = re.compile(rb'\}\s*(?=\{\s*")')
+_GARBAGE_END = re.compile(rb"[\n{]")
+_CLOSES = {b"}": b"{", b"]": b"["}
+
+# What failed attempts may read ahead, all in all: a small multiple of the input.
+# Beyond it a broken record takes its whole line with it.
+_LOOKAHEAD_FACTOR = 16
+_LOOKAHEAD_FLOOR_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Bytes `start` to `end` of a block: a record by its brackets, or none."""
+
+    start: int
+    end: int
+    closed: bool  # False: not a record; `problem` says why
+    problem: str = ""
+
+
+def regions(block: bytes) -> Iterator[tuple[int, int]]:
+    """The stretches between hard boundaries; each can be framed alone."""
+    start = 0
+    for boundary in HARD_BOUNDARY.finditer(block):
+        yield start, boundary.start() + 1
+        start = boundary.end()
+    if start < len(block):
+        yield start, len(block)
+
+
+class Framer:
+    """Frames one region, and re-frames it after a record that would not parse."""
+
+    def __init__(self, block: bytes, start: int, end: int) -> None:
+        self._block, self._start, self._end = block, start, end
+        self._spent_bytes = 0
+        self._soft: dict[object, tuple[int, int]] = {}  # what -> (searched from, found at)
+
+    def __iter__(self) -> Iterator[Extent]:
+        """Extents in order. `retry` may be called on the one just given."""
+        self._at = self._start
+        while (start := self._skip_separators(self._at)) < self._end:
+            extent = self._record(start) if self._block[start] == 0x7B else self._garbage(start)
+            self._at = extent.end
+            yield extent
+
+    def retry(self, extent: Extent) -> Extent:
+        """A closed record turned out not to be JSON: which bytes go, where to read on.
+
+        If another record seems to begin inside, an opener was lost and the
+        bracket that closed it was somebody else's.
+        """
+        end = min(self._soft_boundary(extent.start), extent.end)
+        self._spent_bytes += extent.end - extent.start
+        self._at = end
+        return Extent(extent.start, self._trimmed(extent.start, end), closed=False)
+
+    def _skip_separators(self, at: int) -> int:
+        found = _SEPARATORS.match(self._block, at, self._end)
+        return found.end() if found else at
+
+    def _trimmed(self, start: int, end: int) -> int:
+        while end > start + 1 and self._block[end - 1] in b" \t\r\n":
+            end -= 1
+        return end
+
+    def _garbage(self, start: int) -> Extent:
+        found = _GARBAGE_END.search(self._block, start, self._end)
+        end = found.start() if found else self._end
+        return Extent(start, self._trimmed(start, end), closed=False, problem="not an object")
+
+    def _record(self, start: int) -> Extent:
+        limit = min(self._end, start + RECORD_SIZE_BYTES_MAX)
+        if self._spent_bytes > _LOOKAHEAD_FACTOR * (start - self._start) + _LOOKAHEAD_FLOOR_BYTES:
+            line_end = self._block.find(b"\n", start, limit)
+            limit = line_end if line_end >= 0 else limit
+        end, problem = self._close(start, limit)
+        if not problem:
+            return Extent(start, end, closed=True)
+        self._spent_bytes += end - start
+        end = min(self._soft_boundary(start), limit)
+        return Extent(start, self._trimmed(start, end), closed=False, problem=problem)
+
+    def _close(self, start: int, limit: int) -> tuple[int, str]:
+        """Where the record's own bracket closes; else how far was read, and the problem."""
+        open_brackets: list[bytes] = []
+        for token in _TOKEN.finditer(self._block, start, limit):
+            mark = token[0]
+            if mark in (b"{", b"["):
+                open_brackets.append(mark)
+                if len(open_brackets) > DEPTH_MAX:
+                    return token.end(), "too deep"
+            elif mark in _CLOSES:
+                if open_brackets.pop() != _CLOSES[mark]:
+                    return token.end(), "mismatched"
+                if not open_brackets:
+                    return token.end(), ""
+        whole = limit - start >= RECORD_SIZE_BYTES_MAX
+        return limit, "too large" if whole else "unclosed"
+
+    def _soft_boundary(self, start: int) -> int:
+        """The nearest place after `start` where another record seems to begin."""
+        line_start = self._block.rfind(b"\n", self._start, start) + 1 or self._start
+        indent = self._block[line_start:start]
+        if not _INDENT.match(indent):
+            indent = b""
+        indent = indent.replace(b"[", b"").replace(b",", b"")
+        places = [self._find(b"\n" + indent + b"{", start), self._find(_JOINED, start)]
+        if head := _HEAD.match(self._block, start, self._end):
+            places.append(self._find(head[0], start))
+        return min(places)
+
+    def _find(self, what: bytes | re.Pattern[bytes], start: int) -> int:
+        """Memory of the last search keeps repeated searches linear."""
+        searched_from, found_at = self._soft.get(what, (0, -1))
+        if searched_from <= start < found_at:
+            return found_at
+        if isinstance(what, bytes):
+            at = self._block.find(what, start + 1, self._end)
+            if what[:1] == b"\n" and at >= 0:
+                at += len(what) - 1
+        else:
+            found = what.search(self._block, start + 1, self._end)
+            at = found.end() if found else -1
+        at = at if at >= 0 else self._end
+        self._soft[what] = (start, at)
+        return at
