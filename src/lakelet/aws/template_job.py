@@ -49,7 +49,8 @@ def _job(site: Site) -> Resource:
     settings = site.settings.job
     arguments = {
         "--job-language": "python",
-        "--extra-py-files": sub("s3://${ScriptsBucket}/${JobWheel}"),
+        # pip installs it on driver and workers; it has no dependencies to fetch.
+        "--additional-python-modules": sub("s3://${ScriptsBucket}/${JobWheel}"),
         "--enable-metrics": "true",
         "--enable-continuous-cloudwatch-log": "true",
         "--continuous-log-logGroup": ref("JobLogGroup"),
