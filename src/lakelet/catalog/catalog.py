@@ -1,5 +1,6 @@
 """The Data Catalog: one SQLite file behind Glue's operations."""
 
+import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from lakelet.catalog.db import CATALOG_SCHEMA, Database
 from lakelet.catalog.ensure import OwnedTables
 from lakelet.catalog.folders import FolderMemory
+from lakelet.catalog.tags import Tags
 from lakelet.model.ports import Clock
 
 
@@ -25,7 +27,10 @@ class Catalog(OwnedTables):
         """Open or create; `path` may be ":memory:"."""
         self._db = Database(path, CATALOG_SCHEMA)
         self._clock = clock
+        self.tags = Tags(self._db)
         self.folders = FolderMemory(self._db)
+        # Held over a whole crawl: two at once would plan the same tables twice.
+        self.crawl_turn = threading.Lock()
 
     def transaction(self) -> AbstractContextManager[None]:
         """Several calls as one: all or nothing, and no other thread between them."""

@@ -157,31 +157,34 @@ def run_crawl(store: ObjectStore, catalog: Catalog, name: str, *, now_ns: int) -
     """Plan, apply and finish a crawl, blocking.
 
     A crawler that `start_crawler` has marked RUNNING is carried on, a READY one is
-    started; one crawler's runs must not overlap, which its caller sees to. It ends
-    READY whatever happens; an error is recorded there and raised.
+    started. Runs on one catalog wait for each other. The crawler ends READY whatever
+    happens; an error is recorded there and raised.
     """
-    if catalog.get_crawler(name)["State"] == READY:
-        catalog.start_crawler(name)
-
-    def stopped() -> bool:
-        return bool(catalog.get_crawler(name)["State"] != RUNNING)
-
-    try:
-        plan = plan_crawl(store, catalog, name, now_ns=now_ns, stopped=stopped)
-        result = apply_crawl(plan, catalog)
-    except Exception as error:
-        catalog.finish_crawler(name, "FAILED", message=str(error))
-        raise
-    catalog.finish_crawler(
-        name,
-        "CANCELLED" if result.cancelled else "SUCCEEDED",
-        metrics={
-            "TablesCreated": result.tables_created,
-            "TablesUpdated": result.tables_updated,
-            "TablesDeleted": result.tables_deleted,
-        },
-    )
-    return result
+    with catalog.crawl_turn:
+        if catalog.get_crawler(name)["State"] == READY:
+            catalog.start_crawler(name)
+        try:
+            plan = plan_crawl(
+                store,
+                catalog,
+                name,
+                now_ns=now_ns,
+                stopped=lambda: bool(catalog.get_crawler(name)["State"] != RUNNING),
+            )
+            result = apply_crawl(plan, catalog)
+        except Exception as error:
+            catalog.finish_crawler(name, "FAILED", message=str(error))
+            raise
+        catalog.finish_crawler(
+            name,
+            "CANCELLED" if result.cancelled else "SUCCEEDED",
+            metrics={
+                "TablesCreated": result.tables_created,
+                "TablesUpdated": result.tables_updated,
+                "TablesDeleted": result.tables_deleted,
+            },
+        )
+        return result
 
 
 def split_location(location: str) -> tuple[str, str]:

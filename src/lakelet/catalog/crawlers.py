@@ -55,6 +55,9 @@ class Crawlers(Partitions):
         found, following = page(rows, token, max_results, _PAGE)
         return [self._crawler(row) for row in found], following
 
+    def crawler_names(self) -> list[str]:
+        return [name for (name,) in self._db.rows("SELECT name FROM crawlers ORDER BY name")]
+
     def update_crawler(self, changes: Shape) -> None:
         """Takes UpdateCrawler's request: what it leaves out stays. Raises CrawlerRunning."""
         with self._db.transaction():
@@ -149,21 +152,6 @@ class Crawlers(Partitions):
         chosen = [row for row in rows if not names or row[0] in names]
         found, following = page(chosen, token, max_results, _PAGE)
         return [self._metrics(row) for row in found], following
-
-    # --- tags -----------------------------------------------------------------------
-
-    def tag_resource(self, arn: str, tags: Mapping[str, str]) -> None:
-        self._db.run_many(
-            "INSERT INTO tags VALUES (?, ?, ?)"
-            " ON CONFLICT (arn, key) DO UPDATE SET value = excluded.value",
-            [(arn, key, value) for key, value in tags.items()],
-        )
-
-    def untag_resource(self, arn: str, keys: Sequence[str]) -> None:
-        self._db.run_many("DELETE FROM tags WHERE arn = ? AND key = ?", [(arn, k) for k in keys])
-
-    def get_tags(self, arn: str) -> dict[str, str]:
-        return dict(self._db.rows("SELECT key, value FROM tags WHERE arn = ? ORDER BY key", arn))
 
     # --- inside -----------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakelet.catalog import Catalog
+from lakelet.catalog.crawl import run_crawl
 from lakelet.contract import Declaration, load_declaration
 from lakelet.ingest.limits import batches
 from lakelet.lake.lifecycle import apply_expiry
@@ -137,6 +138,8 @@ class Node:
 
     def start(self, *, doors: bool = True) -> None:
         """Recover, then run. `doors`: whether a server will announce itself after."""
+        self.catalog.recover_crawlers()
+        self.engine.recover()
         ensure_tables(self.catalog, self.pipeline, self.contract)
         self.queries.start()
         self.store.on_put(self._on_put)
@@ -189,6 +192,11 @@ class Node:
 
     def query_arrow(self, sql: str, database: str | None = None) -> "pa.Table":
         return self.engine.query_arrow(sql, database=database or self.pipeline.database)
+
+    def run_crawler(self, name: str) -> None:
+        """Any crawler's crawl, blocking: the pipeline's own, or one made through the Glue door."""
+        now_ns = int(self.clock.now().timestamp() * 1e9)
+        run_crawl(self.store, self.catalog, name, now_ns=now_ns)
 
     # --- what sets off what -------------------------------------------------------
 

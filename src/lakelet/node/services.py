@@ -21,8 +21,8 @@ def aws_services(node: "Node") -> dict[str, Service]:
     services = (
         firehose_service(node.ingestion),
         s3_service(node.store),
-        glue_service(node.catalog),
-        athena_service(node.engine),
+        glue_service(node.catalog, node.run_crawler),
+        athena_service(node.engine, node.catalog),
         cloudwatch_service(node.watch),
         logs_service(node.watch.logs),
     )
@@ -34,4 +34,6 @@ def make_collector(node: "Node") -> "Application":
 
 
 def make_console(node: "Node", token: str) -> "Application":
-    raise NotImplementedError
+    from lakelet.console.door import ConsoleDoor
+
+    return ConsoleDoor(node, token)

@@ -13,7 +13,9 @@ from sqlglot import exp
 
 from lakelet.catalog import Catalog
 from lakelet.catalog.db import Database
+from lakelet.catalog.tags import Tags
 from lakelet.model.errors import LakeletError
+from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import Clock, ObjectStore
 from lakelet.query.errors import FilesMoved, InvalidRequest, QueryCancelled, QueryFailed
 from lakelet.query.executions import (
@@ -39,6 +41,7 @@ from lakelet.query.results import (
     write_metadata,
 )
 from lakelet.query.sandbox import Sandbox
+from lakelet.query.saved import SavedQueries
 from lakelet.query.state import STATE_SCHEMA
 from lakelet.query.statements import Statement, read_statement
 from lakelet.query.types import result_column
@@ -96,6 +99,8 @@ class QueryEngine:
         self._default_database = default_database
         self._db = Database(state_path, STATE_SCHEMA)
         self._executions = Executions(self._db, clock)
+        self.tags = Tags(self._db)
+        self.saved = SavedQueries(self._db, clock)
         self.workgroups = Workgroups(self._db, clock, results_bucket)
         plain = cast("PlainFiles", store)
         self._sandbox = Sandbox(
@@ -111,6 +116,20 @@ class QueryEngine:
     def close(self) -> None:
         self._sandbox.close()
         self._db.close()
+
+    def ensure_workgroup(self, pipeline: Pipeline) -> None:
+        """The workgroup that a declaration asks for: its own results prefix, enforced."""
+        configuration: Shape = {
+            "EnforceWorkGroupConfiguration": True,
+            "ResultConfiguration": {
+                "OutputLocation": f"s3://{pipeline.results_bucket}/{pipeline.workgroup_name}/"
+            },
+        }
+        if pipeline.workgroup.bytes_scanned_cutoff:
+            configuration["BytesScannedCutoffPerQuery"] = pipeline.workgroup.bytes_scanned_cutoff
+        self.workgroups.ensure(
+            pipeline.workgroup_name, configuration, f"Queries of the pipeline {pipeline.name}."
+        )
 
     # --- executions -------------------------------------------------------------------
 
@@ -204,6 +223,21 @@ class QueryEngine:
             run.cancelled = True
             if run.cursor is not None:
                 run.cursor.interrupt()
+
+    def runtime_statistics(self, execution_id: str) -> Shape:
+        """GetQueryRuntimeStatistics' `QueryRuntimeStatistics`. Raises InvalidRequest."""
+        statistics = self.get(execution_id).get("Statistics") or {}
+        inside = self._executions.inside(execution_id)
+        timeline = {key: value for key, value in statistics.items() if key.endswith("InMillis")}
+        return {
+            "Timeline": timeline,
+            "Rows": {
+                "InputRows": inside.get("input_rows", 0),
+                "InputBytes": statistics.get("DataScannedInBytes", 0),
+                "OutputRows": inside.get("rows", 0),
+                "OutputBytes": inside.get("output_bytes", 0),
+            },
+        }
 
     def get(self, execution_id: str) -> Shape:
         """A `QueryExecution` structure. Raises InvalidRequest."""
