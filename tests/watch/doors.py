@@ -19,7 +19,7 @@ from lakelet.wire.logs import logs_service
 def served(clock: ManualClock) -> Iterator[tuple[Watch, str]]:
     """The room and the endpoint it answers at, on a free port."""
     watch = open_watch(clock, "clickstream")
-    services = {"cloudwatch": cloudwatch_service(watch), "logs": logs_service(watch)}
+    services = {"cloudwatch": cloudwatch_service(watch), "logs": logs_service(watch.logs)}
     app = build_app(services, credentials=None, clock=clock)
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
     server = uvicorn.Server(config)

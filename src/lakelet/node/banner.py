@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from lakelet.node.logins import login_path
+
 if TYPE_CHECKING:
     from lakelet.node.runtime import Node
 
@@ -24,7 +26,7 @@ def print_ready(node: "Node", endpoint: str, root: Path, token: str) -> None:
         f'  clients: [cyan]eval "$(lakelet env{data})"[/cyan]\n'
         f'  SQL:     [cyan]lakelet query{data} "SELECT count(*) FROM '
         f'{node.contract.tables[0].name}"[/cyan]\n'
-        f"  console: [cyan]{endpoint}/login?token={token}[/cyan]\n"
+        f"  console: [cyan]{endpoint}{login_path(token, node.clock)}[/cyan]\n"
         "  Ctrl-C drains and stops."
     )
 

@@ -29,11 +29,19 @@ class Measured:
 
 
 def measure(
-    history: MetricHistory, pipeline: Pipeline, now: datetime, *, days: float = 15.0
+    history: MetricHistory,
+    pipeline: Pipeline,
+    now: datetime,
+    *,
+    days: float = 15.0,
+    crawls_a_month: float | None = None,
 ) -> Measured:
     """Scale what the metrics hold of the last `days` to a month.
 
     A node younger than that is scaled by its own age, an hour at least.
+
+    Args:
+        crawls_a_month: of the schedule; by default as many as there were.
     """
     end_at = int(now.timestamp())
     start_at = end_at - int(days * DAY_SECONDS)
@@ -57,7 +65,7 @@ def measure(
         transformed_objects=durations.count * month,
         transformed_bytes=stored * month,
         lambda_seconds=durations.sum / 1000 * month,
-        crawls=crawls.count * month,
+        crawls=crawls.count * month if crawls_a_month is None else crawls_a_month,
         crawl_minutes=crawls.sum / crawls.count / 60 if crawls.count else 1.0,
         queries=reader.total(Athena.QUERIES).sum * month,
         query_bytes=scanned.sum / scanned.count if scanned.count else 0.0,

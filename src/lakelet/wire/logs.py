@@ -12,8 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from lakelet.model.errors import LakeletError
-from lakelet.watch.log_book import LogEvent, LogGroup, LogStream
-from lakelet.watch.room import Watch
+from lakelet.watch.log_book import LogBook, LogEvent, LogGroup, LogStream
 from lakelet.wire.paging import page_of, threaded
 from lakelet.wire.service import RequestContext, Service
 
@@ -28,17 +27,17 @@ class LogsParameterInvalid(LakeletError):
     http_status = 400
 
 
-def logs_service(watch: Watch) -> Service:
-    """The service over one node's watch room."""
-    operations = LogOperations(watch).operations()
+def logs_service(book: LogBook) -> Service:
+    """The service over one node's log book."""
+    operations = LogOperations(book).operations()
     return Service("logs", {name: threaded(call) for name, call in operations.items()})
 
 
 class LogOperations:
     """One method an operation."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._book = watch.logs
+    def __init__(self, book: LogBook) -> None:
+        self._book = book
 
     def operations(self) -> dict[str, Callable[[Request, RequestContext], Request | None]]:
         return {

@@ -1,0 +1,1 @@
+"""One module a page; `register` adds each to NiceGUI."""
