@@ -139,7 +139,6 @@ class Node:
     def start(self, *, doors: bool = True) -> None:
         """Recover, then run. `doors`: whether a server will announce itself after."""
         self.catalog.recover_crawlers()
-        self.engine.recover()
         ensure_tables(self.catalog, self.pipeline, self.contract)
         self.queries.start()
         self.store.on_put(self._on_put)

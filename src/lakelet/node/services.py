@@ -22,7 +22,7 @@ def aws_services(node: "Node") -> dict[str, Service]:
         firehose_service(node.ingestion),
         s3_service(node.store),
         glue_service(node.catalog, node.run_crawler),
-        athena_service(node.engine, node.catalog),
+        athena_service(node.engine, node.catalog, node.queries.submit),
         cloudwatch_service(node.watch),
         logs_service(node.watch.logs),
     )

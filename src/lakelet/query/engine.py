@@ -254,7 +254,7 @@ class QueryEngine:
         return self._executions.newest(workgroup, token, max_results)
 
     def recover(self) -> list[str]:
-        """Call once after a restart, before any `run`."""
+        """Call once after a restart, before any `run`; returns the ids still to be run."""
         self._executions.forget_old()
         return self._executions.recover()
 

@@ -139,13 +139,17 @@ class Executions:
             return state
 
     def recover(self) -> list[str]:
-        """After a restart: what was queued or running will never end by itself."""
+        """After a restart: what ran is FAILED, since nobody knows how far it came; the ids
+        of what was still queued are returned, oldest first, to be run."""
         with self._db.transaction():
-            found = self._db.rows("SELECT id FROM executions WHERE state IN ('QUEUED', 'RUNNING')")
+            running = self._db.rows("SELECT id FROM executions WHERE state = ?", RUNNING)
             error = QueryFailed("GENERIC_INTERNAL_ERROR", "the node stopped while the query ran")
-            for (identity,) in found:
+            for (identity,) in running:
                 self.finish(identity, FAILED, reason=error.reason, error=error)
-        return [identity for (identity,) in found]
+            queued = self._db.rows(
+                "SELECT id FROM executions WHERE state = ? ORDER BY submitted_at", QUEUED
+            )
+        return [identity for (identity,) in queued]
 
     def forget_old(self) -> int:
         """Drop executions past Athena's history; returns how many."""
