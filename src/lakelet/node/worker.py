@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lakelet.model.errors import LakeletError, Outcome
 from lakelet.model.manifest import Manifest
@@ -27,6 +27,9 @@ from lakelet.node.transform_process import (
     describe,
     raise_failure,
 )
+
+if TYPE_CHECKING:
+    from lakelet.model.contract import Contract
 
 TIMEOUT_SECONDS = 900.0  # as the Lambda function's longest run
 RESTART_DELAY_SECONDS = 5.0
@@ -44,22 +47,26 @@ def default_process_count() -> int:
 class LocalTransform:
     """A Setup over a data folder's buckets. Picklable; called in the transform process."""
 
-    buckets: Path
+    buckets: Path  # in the data folder, which holds the keyring too
     pipeline: Pipeline
-    contract: Any
+    contract: "Contract"
     seen: Path | None = None  # the store of seen keys, shared by the processes
 
     def __call__(self) -> Transform:
         from lakelet.lake.seen import open_seen_keys
+        from lakelet.node.keyring import local_keyring
+        from lakelet.store.clock import SystemClock
         from lakelet.store.disk import DiskObjectStore
         from lakelet.transform import process, raw_object
 
-        store = DiskObjectStore(self.buckets)
-        seen = open_seen_keys(self.seen, self.contract) if self.seen else None
+        clock = SystemClock()
+        store = DiskObjectStore(self.buckets, clock)
+        seen = open_seen_keys(self.seen, self.contract, clock) if self.seen else None
+        keyring = local_keyring(self.buckets.parent, self.contract)
 
         def transform(bucket: str, key: str) -> Manifest:
             raw = raw_object(store, bucket, key)
-            return process(store, self.pipeline, self.contract, raw, seen=seen)
+            return process(store, self.pipeline, self.contract, raw, keyring=keyring, seen=seen)
 
         return transform
 
