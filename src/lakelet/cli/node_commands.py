@@ -67,6 +67,7 @@ def env(data: DataOption = None) -> None:
 
 def status(
     data: DataOption = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Draw it anew each second.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """What is where: accepted, buffered, delivered, transformed, quarantined, crawled."""
@@ -74,6 +75,12 @@ def status(
 
     from lakelet.cli import render
     from lakelet.node.connect import connect
+
+    if watch:
+        from lakelet.cli.watching import watch_status
+
+        watch_status(render.stdout(), data)
+        return
 
     with connect(data) as lake:
         report = lake.status()
