@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS versions (
 CREATE TABLE IF NOT EXISTS cuts (
   incarnation BLOB NOT NULL, first_position INTEGER NOT NULL, end_position INTEGER NOT NULL,
   stream TEXT NOT NULL, version INTEGER NOT NULL, arrived_ms INTEGER NOT NULL,
-  damaged_records INTEGER NOT NULL DEFAULT 0, delivered_ms INTEGER,
+  damaged_records INTEGER NOT NULL, dropped_records INTEGER NOT NULL, delivered_ms INTEGER,
   PRIMARY KEY (incarnation, first_position)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS cuts_by_stream ON cuts (stream, delivered_ms);

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lakelet.ingest import naming
 from lakelet.ingest.assemble import Assembled, Toolbox, assemble
-from lakelet.ingest.compression import compress
+from lakelet.ingest.compression import compress, extension
 from lakelet.ingest.destination import Destination
 from lakelet.ingest.frame import Frame
 from lakelet.ingest.ledger import Cut, Delivery, Ledger, PlannedObject
@@ -37,6 +37,7 @@ class Deliverer:
         destination: Destination,
         log: Iterable[Frame | Damage],
         *,
+        stream_arn: str = "arn:aws:firehose:us-east-1:000000000000:deliverystream/-",
         planned: Mapping[str, PlannedObject] | None = None,
     ) -> list[Delivery]:
         """Deliver one cut; on return it is done for good.
@@ -48,7 +49,14 @@ class Deliverer:
             LakeletError, OSError: not done; call again with what the ledger has pending.
         """
         frames, damaged = _split(log)
-        assembled = assemble(frames, cut, destination, self.toolbox)
+        assembly = assemble(
+            frames,
+            destination,
+            self.toolbox,
+            stream_arn=stream_arn,
+            ended_ms=round(self.clock.now().timestamp() * 1000),
+        )
+        assembled = assembly.objects
         objects = [
             (planned or {}).get(each.group) or plan_object(cut, destination, each)
             for each in assembled
@@ -56,7 +64,7 @@ class Deliverer:
         leftovers = set(planned or {}) - {each.group for each in assembled}
         self.ledger.begin(cut, [*objects, *((planned or {})[group] for group in leftovers)])
         written = [
-            self._put(cut, destination, plan, each)
+            self._put(cut, _target(destination, each), plan, each)
             for plan, each in zip(objects, assembled, strict=True)
         ]
         for group in leftovers:
@@ -68,7 +76,7 @@ class Deliverer:
         if leftovers:
             self.ledger.begin(cut, objects)
         deliveries = [delivery for delivery, _ in written]
-        self.ledger.finish(cut, deliveries, damaged)
+        self.ledger.finish(cut, deliveries, damaged, assembly.dropped_records)
         return deliveries
 
     def _put(
@@ -109,7 +117,7 @@ class Deliverer:
 
 def plan_object(cut: Cut, destination: Destination, each: Assembled) -> PlannedObject:
     """Where a group of a cut's records goes. Pure: the same cut, the same key."""
-    target = destination.backup if each.is_backup and destination.backup else destination
+    target = _target(destination, each)
     prefix = _prefix_of(target, each)
     context = Context(
         arrived_at=cut.arrived_at,
@@ -125,11 +133,22 @@ def plan_object(cut: Cut, destination: Destination, each: Assembled) -> PlannedO
         cut.version,
         cut.arrived_at.astimezone(destination.time_zone),
         naming.object_id(cut.incarnation, cut.first_position, each.group),
-        each.extension(target),
+        _extension(target, each),
     )
     return PlannedObject(
         each.group, target.bucket, prefix.evaluate(context) + name, bool(each.error_type)
     )
+
+
+def _target(destination: Destination, each: Assembled) -> Destination:
+    return destination.backup if each.is_backup and destination.backup else destination
+
+
+def _extension(destination: Destination, each: Assembled) -> str:
+    """`FileExtension` is the data's; error records are plain text, compressed or not."""
+    if each.is_parquet or not each.error_type:
+        return destination.extension
+    return extension(destination.compression)
 
 
 def _prefix_of(destination: Destination, each: Assembled) -> Prefix:

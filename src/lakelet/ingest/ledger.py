@@ -67,7 +67,7 @@ class Ledger:
         """The intent to deliver; repeating it replaces the planned objects."""
         with self._database.transaction() as db:
             db.execute(
-                "INSERT OR REPLACE INTO cuts VALUES (?,?,?,?,?,?,0,NULL)",
+                "INSERT OR REPLACE INTO cuts VALUES (?,?,?,?,?,?,0,0,NULL)",
                 (
                     cut.incarnation,
                     cut.first_position,
@@ -90,7 +90,14 @@ class Ledger:
                 ],
             )
 
-    def finish(self, cut: Cut, deliveries: Sequence[Delivery], damaged_records: int) -> None:
+    def finish(
+        self,
+        cut: Cut,
+        deliveries: Sequence[Delivery],
+        damaged_records: int = 0,
+        dropped_records: int = 0,
+    ) -> None:
+        """The cut is done: its objects are durable, and whoever waits for them knows."""
         with self._database.transaction() as db:
             db.executemany(
                 "UPDATE objects SET etag=?, size_bytes=?, records=?, blank_records=?"
@@ -110,9 +117,15 @@ class Ledger:
             )
             at = max((d.delivered_at for d in deliveries), default=cut.arrived_at)
             db.execute(
-                "UPDATE cuts SET delivered_ms=?, damaged_records=?"
+                "UPDATE cuts SET delivered_ms=?, damaged_records=?, dropped_records=?"
                 " WHERE incarnation=? AND first_position=?",
-                (_to_ms(at), damaged_records, cut.incarnation, cut.first_position),
+                (
+                    _to_ms(at),
+                    damaged_records,
+                    dropped_records,
+                    cut.incarnation,
+                    cut.first_position,
+                ),
             )
 
     def pending(self, incarnation: bytes) -> tuple[Cut, Mapping[str, PlannedObject]] | None:
@@ -166,8 +179,15 @@ class Ledger:
 
     def damaged_records(self, stream: str) -> int:
         """Acknowledged, and no longer readable when their turn came."""
+        return self._sum("damaged_records", stream)
+
+    def dropped_records(self, stream: str) -> int:
+        """By the stream's own function."""
+        return self._sum("dropped_records", stream)
+
+    def _sum(self, column: str, stream: str) -> int:
         rows = self._database.rows(
-            "SELECT coalesce(sum(damaged_records), 0) FROM cuts WHERE stream = ?", (stream,)
+            f"SELECT coalesce(sum({column}), 0) FROM cuts WHERE stream = ?", (stream,)
         )
         return int(rows[0][0])
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from lakelet.ingest.errors import InvalidArgument
@@ -153,7 +154,21 @@ def _parse_extraction(parameters: Mapping[str, str]) -> ExtractMetadata:
         raise InvalidArgument(f"MetadataExtraction: JsonParsingEngine {engine!r} is not JQ-1.6.")
     if not query:
         raise InvalidArgument("MetadataExtraction: MetadataExtractionQuery is missing.")
+    try:
+        compile_query(query)
+    except ValueError as error:
+        raise InvalidArgument(
+            f"MetadataExtraction: the query {query!r} does not compile: {error}."
+        ) from error
     return ExtractMetadata(query)
+
+
+@lru_cache(maxsize=64)
+def compile_query(query: str) -> Any:
+    """A jq program. Raises ValueError where it is none."""
+    import jq  # a C library: loaded where a stream asks for it
+
+    return jq.compile(query)
 
 
 def _parse_lambda(parameters: Mapping[str, str]) -> InvokeFunction:

@@ -139,6 +139,11 @@ class Ingestion:
                 runtime.log.close()
             self._database.close()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether records are accepted."""
+        return self._is_open
+
     # --- putting ------------------------------------------------------------------
 
     async def put(self, stream: str, records: Sequence[bytes]) -> PutResult:
@@ -255,6 +260,7 @@ class Ingestion:
             cut,
             self.streams.destination_at(runtime.stream, cut.version),
             runtime.log.read(cut.first_position, cut.end_position),
+            stream_arn=runtime.stream.arn,
             planned=pending.planned,
         )
         runtime.note_delivered(len(deliveries))
