@@ -1,5 +1,6 @@
 """`lakelet cost`, `doctor`, `console`, and the terminal's overview."""
 
+import io
 import json
 from datetime import UTC, datetime
 
@@ -105,7 +106,7 @@ def test_the_terminals_overview_shows_rates_and_the_ledger():
     before, now = status(1000, 800), status(1500, 1000)
     rates = _rates(before, now, 2.0)
     assert rates == {"accepted": 250, "events": 100, "rows": 100}
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=120, record=True, file=io.StringIO())
     console.print(overview(now, rates))
     text = console.export_text()
     assert "250" in text and "The ledger balances." in text
