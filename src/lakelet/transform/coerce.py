@@ -146,8 +146,8 @@ def _exact(text: str) -> Decimal | None:
 
 
 def _to_decimal(part: Part, arrow: pa.DataType) -> pa.Array:
-    if part.kind == "decimal" and part.values.type == arrow:
-        return part.values
+    if part.kind == "decimal":
+        return _to_narrower(part.values, arrow)
 
     def fit(text: str) -> Decimal | None:
         value = _exact(text)
@@ -164,6 +164,13 @@ def _to_decimal(part: Part, arrow: pa.DataType) -> pa.Array:
         return Decimal((sign, tuple(map(int, str(unscaled))), -arrow.scale))
 
     return _mapped(_numeric_text(part), fit, arrow)
+
+
+def _to_narrower(values: pa.Array, arrow: pa.DataType) -> pa.Array:
+    """Of the same scale and 38 digits, as the parser gave them: it never looks at precision."""
+    most = pa.scalar(Decimal(10**arrow.precision - 1).scaleb(-arrow.scale), values.type)
+    fits = pc.less_equal(pc.abs(values), most)
+    return pc.cast(pc.if_else(fits, values, None), arrow)
 
 
 def _to_double(part: Part) -> pa.Array:

@@ -133,7 +133,7 @@ def _look_up(document: Any, path: Path) -> Any:
 def _extras(
     document: dict[str, Any], plain: frozenset[str], nested: tuple[Path, ...], scrub: Scrub
 ) -> str | None:
-    rest = {k: v for k, v in document.items() if k not in plain}
+    rest = {k: v for k, v in document.items() if v is not None and k not in plain}
     for path in nested:
         if path[0] in rest:
             remainder = _without(rest[path[0]], path[1:])

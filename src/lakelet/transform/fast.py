@@ -29,6 +29,7 @@ from lakelet.transform.rows import Kind, Part, Path, Reject, Rows
 
 _SAMPLE_LINES = 64
 _BISECT_LINES = 64  # fewer lines than this are quicker read one by one than halved again
+_DECIMAL_PRECISION_MAX = 28  # room below the parser's 38 digits, where it would wrap
 _PARSE_BLOCK_BYTES = 2 << 20
 _BARE_NULL = re.compile(rb"\}\s*null")
 
@@ -142,6 +143,8 @@ def _simple_fields(contract: Contract) -> Iterator[Field]:
     for declared in fields:
         name = declared.path[0]
         scalar = declared.type != "json" and "<" not in declared.type
+        if declared.type.startswith("decimal"):
+            scalar = declared.arrow_type.precision <= _DECIMAL_PRECISION_MAX
         alone = len(declared.path) == 1 and len(types[name]) == 1 and name not in done
         if scalar and alone and _PLAIN_NAME.fullmatch(name):
             done.add(name)
@@ -185,7 +188,7 @@ def _usual_kind(declared: Field, seen: Counter[type]) -> Kind:
 def _parser_type(declared: Field, kind: Kind) -> pa.DataType:
     if kind == "decimal":
         own = declared.type.startswith("decimal")
-        return declared.arrow_type if own else pa.decimal128(38, 9)
+        return pa.decimal128(38, declared.arrow_type.scale if own else 9)
     types = {"string": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
     return types[kind]
 

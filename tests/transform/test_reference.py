@@ -1,0 +1,46 @@
+"""`transform_bytes` and `process` say exactly what the slow reference says."""
+
+import gzip
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from lakelet.model.contract import Contract
+from lakelet.transform import Transformed, transform_bytes
+from tests.transform import reference
+from tests.transform.contracts import DEFAULT, KEYRING, WHOLE
+from tests.transform.events import ARRIVED, HOSTILE, documents, line, raw_objects
+
+
+def transformed(raw: bytes, contract: Contract, **options: Any) -> Transformed:
+    return transform_bytes(raw, contract, received_at=ARRIVED, keyring=KEYRING, **options)
+
+
+def rows_of(result: Transformed) -> dict[tuple[str, date], list[dict[str, Any]]]:
+    return {at: table.to_pylist() for at, table in result.tables.items()}
+
+
+def assert_same(raw: bytes, contract: Contract, **options: Any) -> None:
+    ours = transformed(raw, contract, **options)
+    truth = reference.transform(raw, contract, received_at=ARRIVED, keyring=KEYRING)
+    rejects = [
+        (r["reason"], r["field"], r["offset_bytes"], r["raw"]) for r in ours.rejects.to_pylist()
+    ]
+    assert rejects == truth.rejects
+    assert rows_of(ours) == truth.rows
+    assert ours.duplicates == truth.duplicates
+    assert ours.dropped == dict(truth.dropped)
+    assert ours.events == truth.events
+    ends = ours.rows + ours.duplicates + ours.rejects.num_rows + sum(ours.dropped.values())
+    assert ours.events == ends
+    for table in ours.tables.values():
+        table.validate(full=True)
+
+
+@pytest.mark.parametrize("contract", [DEFAULT, WHOLE], ids=["default", "whole"])
+@settings(max_examples=400, deadline=None)
+@given(raw=raw_objects())
+def test_any_bytes(contract: Contract, raw: bytes) -> None:
+    assert_same(raw, contract)
