@@ -51,6 +51,7 @@ def load_declaration(path: Path | None = None) -> Declaration:
     root = open_document(path)
     pipeline = read_pipeline(root)
     contract = read_contract(root.section("contract"))
+    root.section("aws")  # taken here, read by `lakelet.aws.settings.load_settings`
     root.finish()
     return Declaration(pipeline, contract)
 
@@ -311,6 +312,8 @@ def _pattern(section: Section, kind: str) -> str:
     pattern = section.take("pattern", str, "")
     if pattern and kind != "string":
         raise section.error("pattern", f"a {kind} has no pattern", "Only strings have one.")
+    if not pattern:
+        return ""
     try:
         pc.match_substring_regex(pa.array([""]), rf"^(?:{pattern})\z")
     except pa.ArrowInvalid as error:

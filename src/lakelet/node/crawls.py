@@ -37,6 +37,11 @@ class CrawlRunner:
         self._thread = threading.Thread(target=self._loop, name="crawler", daemon=True)
         self._thread.start()
 
+    @property
+    def pending(self) -> bool:
+        """Whether a crawl is wanted or under way."""
+        return self._wanted or self._turn.locked()
+
     def request(self) -> None:
         with self._wake:
             self._wanted = True

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from lakelet.node.control import ControlDoor, Receive, Scope, Send
 from lakelet.node.remote import CONTROL_PREFIX
+from lakelet.node.report import reasons_not_ready
+from lakelet.watch.exposition import render
 
 if TYPE_CHECKING:
     from lakelet.node.runtime import Node
@@ -41,17 +43,21 @@ class Doors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return
+        if scope["type"] == "websocket":
+            await self._app("console")(scope, receive, send)
+            return
         path = scope["path"]
         if path.startswith(CONTROL_PREFIX):
             await self._control(scope, receive, send)
         elif path == "/healthz":
             await _answer(send, 200, {"status": "live"})
         elif path == "/readyz":
-            reasons = self._node.reasons_not_ready()
+            reasons = reasons_not_ready(self._node)
             state = {"status": "not ready" if reasons else "ready", "reasons": reasons}
             await _answer(send, 503 if reasons else 200, state)
         elif path == "/metrics":
-            body, content_type = self._node.prometheus(dict(scope["headers"]).get(b"accept", b""))
+            accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+            body, content_type = render(self._node.watch.metrics, accept)
             await _answer(send, 200, body, content_type)
         elif path.startswith("/v1/"):
             await self._app("collector")(scope, receive, send)

@@ -37,11 +37,20 @@ def status_report(node: "Node") -> dict[str, Any]:
             "last_lines": node.crawls.last_lines,
             "last_error": node.crawls.last_error,
         },
-        "tables": [
-            {"name": name, "partitions": count}
-            for name, count in node.catalog.partition_counts(node.pipeline.database).items()
-        ],
+        "tables": _tables(node),
     }
+
+
+def _tables(node: "Node") -> list[dict[str, Any]]:
+    database = node.pipeline.database
+    found, _ = node.catalog.get_tables(database)
+    return [
+        {
+            "name": table["Name"],
+            "partitions": node.catalog.count_partitions(database, table["Name"]),
+        }
+        for table in found
+    ]
 
 
 def _stream(node: "Node") -> dict[str, Any]:
@@ -106,8 +115,25 @@ def _stream_ledger(node: "Node", name: str) -> "StreamLedger":
 
     accepted = node.ingestion.position_next(name)
     delivered = [
-        Delivered(entry.first_position, entry.records, entry.blank_records, entry.key, entry.etag)
+        Delivered(
+            entry.first_position,
+            entry.end_position,
+            entry.records,
+            entry.blank_records,
+            entry.key,
+            entry.etag,
+        )
         for entry in node.ingestion.deliveries(name)
         if entry.bucket == node.pipeline.raw_bucket
     ]
     return StreamLedger(name, accepted, delivered)
+
+
+def reasons_not_ready(node: "Node") -> list[str]:
+    """Why a load balancer should send nothing here; [] where it may."""
+    reasons = []
+    if not node.ingestion.is_open:
+        reasons.append("the delivery streams do not accept records")
+    if node.is_disk_full():
+        reasons.append("the disk is full")
+    return reasons

