@@ -155,8 +155,8 @@ def references(value: Any) -> set[str]:
 
 
 def subset(template: Mapping[str, Any], roots: Iterable[str]) -> dict[str, Any]:
-    """The same template with only `roots` and what they need: CloudFormation can make
-    the scripts bucket first, then fill it, then make the rest."""
+    """The same template with only `roots` and what they need, none of it by condition:
+    CloudFormation can make the scripts bucket first, then fill it, then make the rest."""
     resources: Mapping[str, Resource] = template["Resources"]
     wanted, queue = set(), list(roots)
     while queue:
@@ -173,13 +173,29 @@ def subset(template: Mapping[str, Any], roots: Iterable[str]) -> dict[str, Any]:
         if all(name in wanted or name.startswith("AWS::") for name in references(value))
     }
     used = references([kept, outputs])
-    parameters = {
-        key: value for key, value in template.get("Parameters", {}).items() if key in used
-    }
-    made = {**template, "Resources": kept, "Outputs": outputs, "Parameters": parameters}
-    if not parameters:
-        del made["Parameters"]
-    return {key: value for key, value in made.items() if key != "Mappings"}
+    parameters = {key: value for key, value in template["Parameters"].items() if key in used}
+    parts = {"Resources": kept, "Outputs": outputs} | (
+        {"Parameters": parameters} if parameters else {}
+    )
+    # Conditions and mappings may name parameters that are gone; a subset that needs them
+    # would need them all.
+    heads = ("AWSTemplateFormatVersion", "Description")
+    return {key: template[key] for key in heads if key in template} | parts
+
+
+def with_names(template: Mapping[str, Any], account: str, region: str) -> dict[str, Any]:
+    """The same template with bucket names written out: CloudFormation finds a resource that
+    is there already (to take it in) only by a literal name, not by `Fn::Sub`."""
+
+    def named(made: Resource) -> Resource:
+        name = made["Properties"].get("BucketName")
+        if made["Type"] != "AWS::S3::Bucket" or not isinstance(name, dict):
+            return made
+        literal = name["Fn::Sub"].replace("${AWS::AccountId}", account)
+        literal = literal.replace("${AWS::Region}", region)
+        return {**made, "Properties": {**made["Properties"], "BucketName": literal}}
+
+    return {**template, "Resources": {k: named(v) for k, v in template["Resources"].items()}}
 
 
 def compact(template: Mapping[str, Any]) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lakelet.aws.cfn import compact, subset
+from lakelet.aws.cfn import compact, subset, with_names
+from lakelet.aws.keyring import ensure_keyring, schedule_deletion
 from lakelet.aws.package import Artifact, Package, build_package
 from lakelet.aws.preflight import Account, Check, check_all, refuse, who_am_i
 from lakelet.aws.site import Site
@@ -29,6 +30,7 @@ from lakelet.aws.stack import (
     changes_of_set,
     failure,
     faults_of,
+    faults_of_validation,
     is_busy,
     succeeded,
 )
@@ -192,7 +194,7 @@ class Deployment:
         self, template: Mapping[str, Any], account: Account, package: Package | None
     ) -> tuple[str, list[Change]]:
         """Make a change set; ("", []) where there is nothing to change."""
-        body = compact(template)
+        body = compact(with_names(template, account.id, account.region))
         options: dict[str, Any] = {"TemplateBody": body}
         if package:
             bucket = self.site.names.resolved_bucket("scripts", account.id, account.region)
@@ -202,6 +204,8 @@ class Deployment:
             self._upload(bucket, *package.artifacts(), template_file)
             options = {"TemplateURL": self._url(bucket, template_file.key)}
         parameters = package.parameters() if package else {}
+        if package and self.site.contract.needs_key:
+            parameters["KeyringSecretArn"] = ensure_keyring(self._session, self.site)
         known = template.get("Parameters", {})
         state = self.state()
         name = f"lakelet-{time.time_ns()}"
@@ -297,7 +301,7 @@ class Deployment:
     def _url(self, bucket: str, key: str) -> str:
         region = self._session.region_name
         suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-        return f"https://{bucket}.s3.{region}.{suffix}/{key}"
+        return f"https://s3.{region}.{suffix}/{bucket}/{key}"
 
     _faults: tuple[Fault, ...] = ()
 
@@ -330,8 +334,17 @@ class Deployment:
             return
         if not succeeded(state):
             events = list(self._events_after(since))
-            self._faults = tuple(faults_of(events, self.stack_name))
+            faults = faults_of(events, self.stack_name) or self._validation_faults()
+            self._faults = tuple(faults)
             raise failure(self.stack_name, state, _stack_reason(events), self._faults)
+
+    def _validation_faults(self) -> list[Fault]:
+        """Told by a call of its own, where CloudFormation has it."""
+        try:
+            answer = self._cloudformation.describe_events(StackName=self.stack_name)
+        except (ClientError, AttributeError):
+            return []
+        return faults_of_validation(answer.get("OperationEvents", []))
 
     def _status(self) -> str:
         try:
@@ -407,6 +420,8 @@ class Deployment:
                     yield Progress(f"{bucket}: {count:,} objects deleted")
             s3.delete_bucket(Bucket=bucket)
             yield Progress(f"{bucket}: deleted")
+        if self.site.contract.needs_key:
+            schedule_deletion(self._session, self.site)
 
 
 def _exists(status: str) -> bool:

@@ -53,7 +53,7 @@ class Change:
 
 
 STATEFUL_TYPES = frozenset(
-    {"AWS::S3::Bucket", "AWS::SecretsManager::Secret", "AWS::SQS::Queue"}
+    {"AWS::S3::Bucket", "AWS::SQS::Queue"}
     | {"AWS::KinesisFirehose::DeliveryStream"}  # records on their way are lost with it
 )
 
@@ -204,6 +204,20 @@ def faults_of(events: Iterable[Mapping[str, Any]], stack_name: str) -> list[Faul
             continue
         remedy, passing = remedy_of(reason)
         logical_id = event["LogicalResourceId"]
+        fault = Fault(logical_id, event.get("ResourceType", ""), reason, remedy, passing)
+        found.setdefault(logical_id, fault)
+    return list(found.values())
+
+
+def faults_of_validation(events: Iterable[Mapping[str, Any]]) -> list[Fault]:
+    """The same of what CloudFormation refused before it began (DescribeEvents)."""
+    found: dict[str, Fault] = {}
+    for event in events:
+        if event.get("EventType") != "VALIDATION_ERROR":
+            continue
+        reason = event.get("ValidationStatusReason", "")
+        remedy, passing = remedy_of(reason)
+        logical_id = event.get("LogicalResourceId", "")
         fault = Fault(logical_id, event.get("ResourceType", ""), reason, remedy, passing)
         found.setdefault(logical_id, fault)
     return list(found.values())

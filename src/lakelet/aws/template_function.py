@@ -27,7 +27,7 @@ RETRIES = 2  # Lambda's default and most for asynchronous calls
 
 def function(site: Site) -> dict[str, Resource]:
     settings = site.settings.function
-    made = {
+    return {
         "TransformLogGroup": log_group(site, f"/aws/lambda/{site.names.function}"),
         "DeadLetters": _queue(site, "dead-letters"),
         "Failures": _queue(site, "failures"),
@@ -57,15 +57,17 @@ def function(site: Site) -> dict[str, Resource]:
             },
         ),
     }
-    if site.contract.needs_key:
-        made["Keyring"] = _keyring(site)
-    return made
 
 
 def parameters(site: Site) -> dict[str, Any]:
     """What only the packaging knows; `lakelet deploy` fills them in."""
     layer = "ARN of the AWS SDK for pandas layer; empty takes the region's default."
-    return {
+    keyring = {
+        "Type": "String",
+        "Description": "ARN of the secret with the pseudonyms' keys: "
+        '{"current": "k1", "k1": "<random>"}. It outlives the stack.',
+    }
+    return ({"KeyringSecretArn": keyring} if site.contract.needs_key else {}) | {
         "FunctionPackage": {
             "Type": "String",
             "Description": "Key of the zip in the scripts bucket",
@@ -99,7 +101,7 @@ def _function(site: Site) -> Resource:
         environment.BUCKET_SUFFIX: sub("-${AWS::AccountId}-${AWS::Region}"),
     }
     if site.contract.needs_key:
-        variables[environment.KEYRING_SECRET] = ref("Keyring")
+        variables[environment.KEYRING_SECRET] = ref("KeyringSecretArn")
     return resource(
         "AWS::Lambda::Function",
         {
@@ -116,7 +118,7 @@ def _function(site: Site) -> Resource:
             "ReservedConcurrentExecutions": settings.reserved_concurrency or None,
             "DeadLetterConfig": {"TargetArn": get_att("DeadLetters")},
             "KmsKeyArn": site.settings.kms_key_arn or None,
-            "LoggingConfig": {"LogGroup": ref("TransformLogGroup"), "LogFormat": "JSON"},
+            "LoggingConfig": {"LogGroup": ref("TransformLogGroup"), "LogFormat": "Text"},
             "Environment": {"Variables": variables},
             "Tags": tag_list(site.tags),
         },
@@ -137,26 +139,6 @@ def _queue(site: Site, name: str) -> Resource:
     )
 
 
-def _keyring(site: Site) -> Resource:
-    """The HMAC key of pseudonyms. Retained: without it the same user gets another pseudonym."""
-    return resource(
-        "AWS::SecretsManager::Secret",
-        {
-            "Name": f"{site.names.base}/keyring",
-            "Description": "Keys of the contract's pseudonyms (HMAC).",
-            "KmsKeyId": site.settings.kms_key_arn or None,
-            "GenerateSecretString": {
-                "SecretStringTemplate": '{"current": "k1"}',
-                "GenerateStringKey": "k1",
-                "PasswordLength": 64,
-                "ExcludePunctuation": True,
-            },
-            "Tags": tag_list(site.tags),
-        },
-        retained=True,
-    )
-
-
 def transform_statements(site: Site) -> list[Statement]:
     """What turning raw objects into rows takes, whoever does it: the function or the job."""
     tables = tuple(site.bucket_arn("transformed", f"{t.name}/*") for t in site.contract.tables)
@@ -173,6 +155,18 @@ def transform_statements(site: Site) -> list[Statement]:
             "one Parquet object a table and day, under a key derived from the raw one",
             ("s3:PutObject", "s3:AbortMultipartUpload"),
             tables,
+        ),
+        Statement(
+            "WeighRows",
+            "the size of what was just written goes into the manifest (HEAD asks this right)",
+            ("s3:GetObject",),
+            tables,
+        ),
+        Statement(
+            "ForgetFormerRows",
+            "an object made anew under a changed contract may no longer have rows in a day",
+            ("s3:DeleteObject",),
+            (*tables, site.bucket_arn("raw", f"{QUARANTINE_PREFIX}*")),
         ),
         Statement(
             "KeepTheLedger",
@@ -199,7 +193,7 @@ def transform_statements(site: Site) -> list[Statement]:
                 "ReadTheKeyring",
                 "pseudonyms are made with a secret key",
                 ("secretsmanager:GetSecretValue",),
-                (ref("Keyring"),),
+                (ref("KeyringSecretArn"),),
             )
         )
     return statements

@@ -60,7 +60,7 @@ def _job(site: Site) -> Resource:
         "--bucket_suffix": sub("-${AWS::AccountId}-${AWS::Region}"),
     }
     if site.contract.needs_key:
-        arguments["--keyring_secret_arn"] = ref("Keyring")
+        arguments["--keyring_secret_arn"] = ref("KeyringSecretArn")
     return resource(
         "AWS::Glue::Job",
         {

@@ -98,6 +98,8 @@ def _notification(site: Site) -> dict[str, Any]:
 
 
 def _transport_policy(zone: str) -> Resource:
+    """Goes with the stack, though the bucket stays: a policy that is there already would
+    stop the next deployment. What is left is closed to the public by the bucket itself."""
     bucket = bucket_id(zone)
     everything = [get_att(bucket), sub(f"${{{bucket}.Arn}}/*")]
 
@@ -121,5 +123,4 @@ def _transport_policy(zone: str) -> Resource:
             "Bucket": ref(bucket),
             "PolicyDocument": {"Version": "2012-10-17", "Statement": statements},
         },
-        retained=True,
     )

@@ -2,7 +2,8 @@
 
 import fnmatch
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -36,10 +37,18 @@ _OWN_COLUMNS = ("properties", "received_at")
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """All that one file declares."""
+    """All that one file declares.
+
+    `sections` are tables that other rooms read, by name: each checks its own.
+    """
 
     pipeline: Pipeline
     contract: Contract
+    sections: Mapping[str, Section] = field(default_factory=dict, compare=False)
+
+
+# Read by aws.settings, collector.settings and the node's own.
+_SECTIONS_OF_OTHERS = ("aws", "collector", "watch")
 
 
 def load_declaration(path: Path | None = None) -> Declaration:
@@ -50,10 +59,18 @@ def load_declaration(path: Path | None = None) -> Declaration:
     """
     root = open_document(path)
     pipeline = read_pipeline(root)
-    contract = read_contract(root.section("contract"))
-    root.section("aws")  # taken here, read by `lakelet.aws.settings.load_settings`
+    contract = read_contract(_with_default_fields(root.section("contract")))
+    sections = {name: root.section(name) for name in _SECTIONS_OF_OTHERS}
     root.finish()
-    return Declaration(pipeline, contract)
+    return Declaration(pipeline, contract, sections)
+
+
+def _with_default_fields(section: Section) -> Section:
+    """A contract that declares no fields is the shipped one, with what it does declare."""
+    if "fields" in section.values:
+        return section
+    shipped = open_document(None).section("contract").values
+    return replace(section, values={**shipped, **section.values})
 
 
 def read_contract(section: Section) -> Contract:
