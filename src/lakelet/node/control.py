@@ -12,7 +12,7 @@ import hmac
 import json
 import logging
 import queue
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from lakelet.model.errors import LakeletError
@@ -21,9 +21,9 @@ from lakelet.node.remote import CONTROL_PREFIX
 if TYPE_CHECKING:
     from lakelet.node.runtime import Node
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 BODY_SIZE_BYTES_MAX = 4_000_000  # SQL and arguments; data goes through Firehose
 _ARROW_CHUNK_BYTES = 1 << 20

@@ -8,7 +8,8 @@ from lakelet.model.errors import DataFolderError
 from lakelet.node.folder import DataFolder
 
 if TYPE_CHECKING:
-    from lakelet.producer import OnError, Producer
+    from lakelet.producer import Producer
+    from lakelet.producer.settings import OnError
 
 REGION = "us-east-1"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lakelet.catalog import Catalog
 from lakelet.catalog.crawl import run_crawl
-from lakelet.collector import CollectorSettings
+from lakelet.collector import read_collector
 from lakelet.contract import Declaration, load_declaration
 from lakelet.ingest.limits import batches
 from lakelet.lake.lifecycle import apply_expiry
@@ -72,7 +72,9 @@ class Node:
         self.declaration = self._load(config)
         self.pipeline = self.declaration.pipeline
         self.contract = self.declaration.contract
-        self.collector_settings = CollectorSettings(self.pipeline.name)
+        self.collector_settings = read_collector(
+            self.declaration.sections["collector"], stream=self.pipeline.name
+        )
         self._worker_processes = worker_processes
         self._schedule = parse_schedule(self.pipeline.crawler.schedule)
         folder.acquire()

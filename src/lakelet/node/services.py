@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lakelet.collector import CollectorSettings, Put, create_app
+from lakelet.collector import Put, create_app
 from lakelet.node.tables import crawl_by_name
 from lakelet.wire.service import Service
 
@@ -20,6 +20,7 @@ def aws_services(node: "Node") -> dict[str, Service]:
     from lakelet.wire.firehose import firehose_service
     from lakelet.wire.glue import glue_service
     from lakelet.wire.logs import logs_service
+
     try:
         from lakelet.wire.s3 import s3_service
     except ImportError:
@@ -40,8 +41,7 @@ def aws_services(node: "Node") -> dict[str, Service]:
 
 
 def make_collector(node: "Node") -> "Application":
-    settings: CollectorSettings = node.collector_settings
-    return create_app(_Sink(node.ingestion), settings, node.clock)
+    return create_app(_Sink(node.ingestion), node.collector_settings, node.clock)
 
 
 class _Sink:
