@@ -116,7 +116,8 @@ def drawn_table(answer: Sequence[Sequence[str | None]], *, title: str) -> "Table
 def bar(share: float, width: int = 24) -> str:
     """A bar of eighths of a cell, `share` of `width` long."""
     eighths = round(max(0.0, min(1.0, share)) * width * 8)
-    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+    whole, part = divmod(eighths, 8)
+    return "█" * whole + ("▏▎▍▌▋▊▉"[part - 1] if part else "")
 
 
 def _is_number(text: str | None) -> bool:

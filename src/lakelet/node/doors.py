@@ -17,7 +17,8 @@ from lakelet.watch.exposition import render
 if TYPE_CHECKING:
     from lakelet.node.runtime import Node
 
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+# Frameworks spell ASGI's three arguments in different, incompatible types.
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Doors:
