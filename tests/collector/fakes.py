@@ -49,7 +49,7 @@ class FakeSink:
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(record) for _, record in self.records]
 
-    def wait_for(self, count: int, timeout_seconds: float = 20) -> list[dict[str, Any]]:
+    def wait_for(self, count: int, timeout_seconds: float = 10) -> list[dict[str, Any]]:
         """The events once there are `count`; fails loudly otherwise."""
         with self.arrived:
             done = self.arrived.wait_for(lambda: len(self.records) >= count, timeout_seconds)
@@ -99,5 +99,5 @@ def collector_server(
 ) -> Iterator[tuple[str, FakeSink]]:
     sink = FakeSink()
     app = create_app(sink, settings, SystemClock())
-    with serve(with_site(app, files or {})) as url:
+    with serve(with_site(app, {} if files is None else files)) as url:
         yield url, sink

@@ -395,36 +395,33 @@ def test_declared_enrichment_never_overrules_the_event():
     assert second["browser"] == "Own"
 
 
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; rv:127.0) Gecko/20100101 Firefox/127.0"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+)
+PIXEL_PHONE = (
+    "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/126.0.0.0 Mobile Safari/537.36"
+)
+GALAXY_TAB = (
+    "Mozilla/5.0 (Linux; Android 13; SM-X700) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "SamsungBrowser/25.0 Chrome/121.0.0.0 Safari/537.36"
+)
+GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+
+
 @pytest.mark.parametrize(
     ("agent", "device", "browser"),
     [
         (CHROME, "desktop", "Chrome"),
         (CHROME + " Edg/126.0", "desktop", "Edge"),
         (CHROME + " OPR/111.0", "desktop", "Opera"),
-        (
-            "Mozilla/5.0 (Windows NT 10.0; rv:127.0) Gecko/20100101 Firefox/127.0",
-            "desktop",
-            "Firefox",
-        ),
-        (
-            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 "
-            "(KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
-            "mobile",
-            "Safari",
-        ),
-        (
-            "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) "
-            "Chrome/126.0.0.0 Mobile Safari/537.36",
-            "mobile",
-            "Chrome",
-        ),
-        (
-            "Mozilla/5.0 (Linux; Android 13; SM-X700) AppleWebKit/537.36 (KHTML, like Gecko) "
-            "SamsungBrowser/25.0 Chrome/121.0.0.0 Safari/537.36",
-            "tablet",
-            "Samsung Internet",
-        ),
-        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "bot", None),
+        (FIREFOX, "desktop", "Firefox"),
+        (IPHONE, "mobile", "Safari"),
+        (PIXEL_PHONE, "mobile", "Chrome"),
+        (GALAXY_TAB, "tablet", "Samsung Internet"),
+        (GOOGLEBOT, "bot", None),
         ("curl/8.5", None, None),
     ],
 )
@@ -521,5 +518,5 @@ wk_app = ""
     "text", ["orgins = []", "per_key = { burst = 1 }", 'body_bytes_max = "1"', "per_key = {x = 1}"]
 )
 def test_a_misspelt_setting_is_an_error_with_its_line(text):
-    with pytest.raises(DeclarationError, match="lakelet.toml, line 1"):
+    with pytest.raises(DeclarationError, match=r"lakelet\.toml, line 1"):
         read_collector(load(text, "lakelet.toml"), stream="main")

@@ -190,19 +190,24 @@ def _rest(message: Message, event: Mapping[str, Any], used: Iterable[str]) -> di
 def _split(event: dict[str, Any]) -> list[dict[str, Any]]:
     """An order as one event a product, ids derived, so that a resend makes the same ones."""
     products = event.get("products")
-    order = {name: value for name, value in event.items() if name != "products"}
     if not isinstance(products, list) or not all(isinstance(item, dict) for item in products):
-        products = []
+        return [_priced_by_total(event)]
+    order = {name: value for name, value in event.items() if name != "products"}
     if not products:
-        if "product_price" not in order:  # an order without products: its total is what we know
-            total = next((order[n] for n in ("revenue", "total", "value") if order.get(n)), None)
-            order |= {"product_price": total, "quantity": 1} if total is not None else {}
-        return [order]
+        return [_priced_by_total(order)]
     lines = [{**order, **_product(product)} for product in products]
     for number, line in enumerate(lines, 1):
         if len(lines) > 1 and order.get("event_id"):
             line["event_id"] = f"{order['event_id']}-{number}"
     return lines
+
+
+def _priced_by_total(order: dict[str, Any]) -> dict[str, Any]:
+    """An order that names no products: its total is what we know of its worth."""
+    total = next((order[n] for n in ("revenue", "total", "value") if order.get(n)), None)
+    if "product_price" in order or total is None:
+        return order
+    return {**order, "product_price": total, "quantity": 1}
 
 
 _PRODUCT_FIELDS: Sequence[tuple[str, tuple[str, ...]]] = (
