@@ -8,7 +8,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -35,8 +34,10 @@ class Commit:
     # Told from the commit thread, in log order, before the request is answered: the
     # first position and the arrival in ms, or None where the log refused.
     on_settled: "Callable[[Commit, tuple[int, int] | None], None]"
-    answer: "Future[int] | asyncio.Future[int]"  # of the first record's position
-    loop: asyncio.AbstractEventLoop | None  # the one to answer in; None for a thread
+    # Called with the first record's position, or with why there is none: in the event
+    # loop that is given, or else in the commit thread.
+    answer: "Callable[[int | BaseException], None]"
+    loop: asyncio.AbstractEventLoop | None
 
 
 @dataclass(slots=True)
@@ -155,11 +156,6 @@ def plan_frames(commits: Sequence[Commit]) -> list[list[Commit]]:
 
 
 def _settle(outcomes: Sequence[tuple[Commit, int | BaseException]]) -> None:
-    """Runs where the waiting future lives."""
+    """Runs where the waiter lives."""
     for commit, outcome in outcomes:
-        if commit.answer.done():  # the waiter gave up
-            continue
-        if isinstance(outcome, BaseException):
-            commit.answer.set_exception(outcome)
-        else:
-            commit.answer.set_result(outcome)
+        commit.answer(outcome)

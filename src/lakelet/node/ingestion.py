@@ -7,7 +7,7 @@ watches what is due, a few deliver, one stream at a time each.
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,10 @@ from lakelet.ingest.assemble import Toolbox
 from lakelet.ingest.database import Database
 from lakelet.ingest.delivery import Deliverer, OnDelivered
 from lakelet.ingest.errors import ServiceUnavailable
+from lakelet.ingest.gate import Faults
 from lakelet.ingest.ledger import Delivery, Ledger
 from lakelet.ingest.limits import check_batch
-from lakelet.ingest.put import PutResult
+from lakelet.ingest.put import PutResult, Refusal
 from lakelet.ingest.streams import DeliveryStream, DeliveryStreams
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import Clock, FileSystem, ObjectStore
@@ -147,64 +148,89 @@ class Ingestion:
     # --- putting ------------------------------------------------------------------
 
     async def put(self, stream: str, records: Sequence[bytes]) -> PutResult:
-        """Answered once every record is on disk.
+        """Answered once every record that is taken is on disk.
 
         Raises:
             ResourceNotFound, InvalidArgument; ServiceUnavailable, LogUnavailable: nothing
             was accepted, try again.
         """
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[int] = loop.create_future()
-        runtime, size_bytes = self._submit(stream, records, answer, loop)
-        began = self._clock.monotonic()
-        first = await answer
-        return self._accepted(runtime, records, size_bytes, first, began)
+        future: asyncio.Future[PutResult] = loop.create_future()
+        self.submit(stream, records, lambda outcome: _settle(future, outcome), loop)
+        return await future
 
     def put_blocking(self, stream: str, records: Sequence[bytes]) -> PutResult:
         """The same for a thread without an event loop."""
-        answer: Future[int] = Future()
-        runtime, size_bytes = self._submit(stream, records, answer, None)
-        began = self._clock.monotonic()
-        first = answer.result()
-        return self._accepted(runtime, records, size_bytes, first, began)
+        future: Future[PutResult] = Future()
+        self.submit(stream, records, lambda outcome: _settle(future, outcome), None)
+        return future.result()
 
-    def _submit(
+    def submit(
         self,
         stream: str,
         records: Sequence[bytes],
-        answer: "asyncio.Future[int] | Future[int]",
+        answer: Callable[[PutResult | BaseException], None],
         loop: asyncio.AbstractEventLoop | None,
-    ) -> tuple[StreamRuntime, int]:
+    ) -> None:
+        """The same without a future: `answer` is called in `loop`, or in the commit thread.
+
+        Raises what `put` raises before anything is written; the rest goes to `answer`.
+        """
         size_bytes = check_batch(records)
         if not self._is_open:
             raise ServiceUnavailable("the node is stopping.", hint="Resend when it is back.")
         runtime = self._runtime(stream)
-        if not runtime.admit(size_bytes, self._undelivered_bytes_max):
-            if self._observer:
-                self._observer.throttled(stream, len(records))
-            raise ServiceUnavailable(
-                f"{stream} holds {self._undelivered_bytes_max} undelivered bytes. Slow down.",
-                hint="Resend with back-off; deliveries may be failing: lakelet status",
-            )
-        self._committer.submit(
-            Commit(runtime.log, records, size_bytes, runtime.on_settled, answer, loop)
-        )
-        return runtime, size_bytes
+        began = self._clock.monotonic()
+        count, refused = len(records), {}
+        if not runtime.gate.is_open:
+            refused = self._ask_gate(runtime, records, began)
+            records = [record for i, record in enumerate(records) if i not in refused]
+            size_bytes = sum(map(len, records))
+        if not records:
+            answer(PutResult(runtime.incarnation, 0, count, runtime.stream.is_encrypted, refused))
+            return
+        self._admit(runtime, len(records), size_bytes)
 
-    def _accepted(
-        self,
-        runtime: StreamRuntime,
-        records: Sequence[bytes],
-        size_bytes: int,
-        first_position: int,
-        began: float,
-    ) -> PutResult:
-        if self._observer:
-            latency_ms = (self._clock.monotonic() - began) * 1000
-            self._observer.accepted(runtime.name, len(records), size_bytes, latency_ms)
-        return PutResult(
-            runtime.incarnation, first_position, len(records), runtime.stream.is_encrypted
+        def settle(outcome: int | BaseException) -> None:
+            if isinstance(outcome, BaseException):
+                answer(outcome)
+                return
+            if self._observer:
+                latency_ms = (self._clock.monotonic() - began) * 1000
+                self._observer.accepted(stream, len(records), size_bytes, latency_ms)
+            is_encrypted = runtime.stream.is_encrypted
+            answer(PutResult(runtime.incarnation, outcome, count, is_encrypted, refused))
+
+        self._committer.submit(
+            Commit(runtime.log, records, size_bytes, runtime.on_settled, settle, loop)
         )
+
+    def _ask_gate(
+        self, runtime: StreamRuntime, records: Sequence[bytes], now: float
+    ) -> dict[int, Refusal]:
+        """Raises ServiceUnavailable where the request is one too many."""
+        refused = runtime.gate.refusals([len(record) for record in records], now)
+        if refused and self._observer:
+            self._observer.throttled(runtime.name, len(refused))
+        return refused
+
+    def _admit(self, runtime: StreamRuntime, count: int, size_bytes: int) -> None:
+        if runtime.admit(size_bytes, self._undelivered_bytes_max):
+            return
+        if self._observer:
+            self._observer.throttled(runtime.name, count)
+        raise ServiceUnavailable(
+            f"{runtime.name} holds {self._undelivered_bytes_max} undelivered bytes. Slow down.",
+            hint="Resend with back-off; deliveries may be failing: lakelet status",
+        )
+
+    def set_faults(self, stream: str, faults: Faults) -> None:
+        """Quotas, failing records, late deliveries; `Faults()` ends them."""
+        self._runtime(stream).gate.set(faults)
+        self._wake_watcher()
+
+    def faults(self, stream: str) -> Faults:
+        return self._runtime(stream).gate.faults
 
     # --- delivering ---------------------------------------------------------------
 
@@ -344,3 +370,14 @@ class Ingestion:
             if self._runtimes.get(runtime.name) is runtime:
                 del self._runtimes[runtime.name]
         _log.info("delivery stream %s is deleted", runtime.name)
+
+
+def _settle(
+    future: "asyncio.Future[PutResult] | Future[PutResult]", outcome: PutResult | BaseException
+) -> None:
+    if future.done():  # the waiter gave up
+        return
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from lakelet.ingest.buffering import Buffer, Span
 from lakelet.ingest.errors import ResourceNotFound
 from lakelet.ingest.frame import Header
+from lakelet.ingest.gate import Gate
 from lakelet.ingest.ledger import Cut, Ledger, PlannedObject
 from lakelet.ingest.log import Log
 from lakelet.ingest.streams import DeliveryStream, DeliveryStreams, Status
@@ -48,6 +49,7 @@ class StreamRuntime:
         self.name, self.incarnation = stream.name, stream.incarnation
         self._last_known = stream
         self._streams, self._ledger, self._clock, self._on_due = streams, ledger, clock, on_due
+        self.gate = Gate()
         self.log: Log
         self._lock = threading.Lock()  # over the buffer and the counters
         self._buffer = Buffer(0)
@@ -164,7 +166,12 @@ class StreamRuntime:
                 return self._retry_at - now
             if self._interrupted or self.stream.status is Status.DELETING:
                 return 0.0
-            return self._buffer.due_in(now, self.stream.destination.hints)
+            return self._buffer.due_in(now - self._delay, self.stream.destination.hints)
+
+    @property
+    def _delay(self) -> float:
+        """Seconds that deliveries come late, where a test asked for it."""
+        return self.gate.faults.delivery_delay_seconds
 
     def claim(self) -> None:
         """The watcher sends a worker; `release` follows."""
@@ -205,7 +212,8 @@ class StreamRuntime:
         with self._lock:
             if self._interrupted:
                 return self._interrupted
-            span = self._buffer.take(self._clock.monotonic(), self.stream.destination.hints)
+            now = self._clock.monotonic() - self._delay
+            span = self._buffer.take(now, self.stream.destination.hints)
         if span is None:
             return None
         begun = self._ledger.pending(self.incarnation)

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from lakelet.ingest.errors import InvalidArgument
+from lakelet.ingest.errors import InvalidArgument, ServiceUnavailable
 from lakelet.ingest.put import PutResult
 from lakelet.ingest.streams import DeliveryStreams
 from lakelet.wire.paging import threaded
@@ -59,7 +59,7 @@ class PutOperations:
     async def put_record(self, request: Request, _context: RequestContext) -> PutRecordOutput:
         name = request["DeliveryStreamName"]
         result = await self._ingestion.put(name, (request["Record"]["Data"],))
-        return PutRecordOutput(result.record_ids()[0] or "", result.is_encrypted)
+        return PutRecordOutput(only_record_id(result), result.is_encrypted)
 
     async def put_record_batch(
         self, request: Request, _context: RequestContext
@@ -69,6 +69,14 @@ class PutOperations:
         return PutRecordBatchOutput(
             result.failed_count, result.is_encrypted, msgspec.Raw(encode_responses(result))
         )
+
+
+def only_record_id(result: PutResult) -> str:
+    """Of a PutRecord. Raises ServiceUnavailable where its record was refused."""
+    (record_id,) = result.record_ids()
+    if record_id is None:
+        raise ServiceUnavailable(result.refused[0].message)
+    return record_id
 
 
 def encode_responses(result: PutResult) -> bytes:
