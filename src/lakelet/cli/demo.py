@@ -60,14 +60,11 @@ def run_demo(*, events: int, folder: Path, port: int, once: bool) -> int:
         _drive(console, lake, boto, events)
         for title, sql in QUERIES:
             answer, seconds, scanned_bytes = boto.ask(sql)
-            console.print()
             console.print(
-                render.drawn_table(
-                    answer,
-                    title=f"{title}  [dim]{seconds * 1000:.0f} ms, "
-                    f"{render.size(scanned_bytes)} scanned[/dim]",
-                )
+                f"\n[bold]{title}[/bold]  [dim]{seconds * 1000:.0f} ms, "
+                f"{render.size(scanned_bytes)} scanned[/dim]"
             )
+            console.print(render.drawn_table(answer))
         report = lake.audit()
         render.audit(console, report)
         if once:

@@ -4,7 +4,7 @@ QUERIES: tuple[tuple[str, str], ...] = (
     (
         "Events by type",
         """
-SELECT event_type, count(*) AS events, count(DISTINCT user_id) AS visitors
+SELECT event_type, count(DISTINCT user_id) AS visitors, count(*) AS events
 FROM events
 GROUP BY event_type
 ORDER BY events DESC

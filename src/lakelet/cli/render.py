@@ -88,7 +88,7 @@ def stderr() -> "Console":
     return Console(stderr=True, highlight=False)
 
 
-def drawn_table(answer: Sequence[Sequence[str | None]], *, title: str) -> "Table":
+def drawn_table(answer: Sequence[Sequence[str | None]]) -> "Table":
     """A table of texts, header first; its last numeric column also as bars."""
     header, rows = list(answer[0]), [list(row) for row in answer[1:]]
     numeric = [
@@ -98,12 +98,12 @@ def drawn_table(answer: Sequence[Sequence[str | None]], *, title: str) -> "Table
     ]
     measure = numeric[-1] if numeric else None
     largest = max((float(row[measure] or 0) for row in rows), default=0) if measure else 0
-    table = rows_table([str(name) for name in header], [], right=numeric, title=title)
+    table = rows_table([str(name) for name in header], [], right=numeric)
     if measure:
         table.add_column("")
     for row in rows:
         cells = [
-            "NULL" if value is None else _grouped(value) if index in numeric[1:] else value
+            "NULL" if value is None else _grouped(value) if index and index in numeric else value
             for index, value in enumerate(row)
         ]
         if measure:

@@ -90,20 +90,28 @@ class _Shop:
         # Popularity falls off as ranks do in shops (Zipf), so that top products mean something.
         self.popularity = list(itertools.accumulate(1 / (i + 1) ** 0.9 for i in range(24)))
         self.order = rng.sample(range(24), 24)
-        self.visitors = max(50, int(rng.uniform(400, 600)))
+        self.visitors = int(rng.uniform(4_000, 6_000))
         self.late: list[bytes] = []
 
     def records(self, count: int) -> Iterator[bytes]:
         """Slices of time one after the other, each sorted, so that memory stays flat."""
         slice_events = 2_000
         slices = max(1, math.ceil(count / slice_events))
-        span = (self.until - self.since).total_seconds()
+        moments = self._equal_shares(slices)
         for index in itertools.count():
             # Losses to chance at the end are made up for in the last slice's time.
             position = min(index, slices - 1)
-            begin = self.since + timedelta(seconds=span * position / slices)
-            end = self.since + timedelta(seconds=span * (position + 1) / slices)
-            yield from self._slice(begin, end, slice_events)
+            yield from self._slice(moments[position], moments[position + 1], slice_events)
+
+    def _equal_shares(self, slices: int) -> list[datetime]:
+        """Instants that cut the whole time into `slices` of equally many events."""
+        step = (self.until - self.since) / 2_000
+        busyness = itertools.accumulate(
+            (_busyness(self.since + step * number) for number in range(2_000)), initial=0.0
+        )
+        total = list(busyness)
+        cuts = (bisect.bisect_left(total, total[-1] * share / slices) for share in range(1, slices))
+        return [self.since, *(self.since + step * cut for cut in cuts), self.until]
 
     def _slice(self, begin: datetime, end: datetime, count: int) -> Iterator[bytes]:
         events: list[tuple[datetime, Event]] = []
@@ -117,11 +125,10 @@ class _Shop:
         self.late.clear()
 
     def _moment(self, begin: datetime, end: datetime) -> datetime:
-        """By rejection against a day that is quiet at 04:00 and busy at 20:00 UTC."""
+        """By rejection against how busy the day is then."""
         while True:
             at = begin + (end - begin) * self.rng.random()
-            hours = at.hour + at.minute / 60
-            if self.rng.random() < 0.55 + 0.45 * math.cos((hours - 20) / 24 * 2 * math.pi):
+            if self.rng.random() < _busyness(at):
                 return at
 
     def _send(self, event: Event) -> Iterator[bytes]:
@@ -146,7 +153,7 @@ class _Shop:
         rng = self.rng
         country, cities, _ = _weighted(rng, _PLACES)
         device = _weighted(rng, _DEVICES)[0]
-        visitor = int(rng.paretovariate(1.2)) % self.visitors
+        visitor = int(rng.paretovariate(0.35)) % self.visitors
         base: Event = {
             "user_id": f"u{visitor:05d}",
             "session_id": f"s{rng.getrandbits(48):012x}",
@@ -176,6 +183,8 @@ class _Shop:
                     "page_url": f"https://shop.example/search?q={query.replace(' ', '+')}",
                 },
             )
+        elif rng.random() < 0.35:
+            return  # left at the door
         cart: list[Event] = []
         for _ in range(min(12, 1 + int(rng.expovariate(0.45)))):
             product = self._product()
@@ -205,6 +214,12 @@ class _Shop:
     def _id(self) -> str:
         bits = f"{self.rng.getrandbits(128):032x}"
         return f"{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-a{bits[17:20]}-{bits[20:]}"
+
+
+def _busyness(at: datetime) -> float:
+    """0.1 at 08:00 UTC to 1 at 20:00 UTC: evening in Europe, midday in America."""
+    hours = at.hour + at.minute / 60
+    return 0.55 + 0.45 * math.cos((hours - 20) / 24 * 2 * math.pi)
 
 
 def _weighted(rng: random.Random, choices: tuple[Any, ...]) -> Any:
