@@ -13,7 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from lakelet.console.facts import FACTS
+from lakelet.console.twins import FACTS
 from lakelet.model.errors import LakeletError
 from lakelet.node.logins import Logins, set_cookie
 

@@ -1,5 +1,6 @@
 """What every page stands in: head, navigation, theme, keyboard help."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -56,13 +57,11 @@ def section(title: str, note: str = "") -> Iterator[None]:
 
 def live(seconds: float, draw: Callable[[], Html]) -> ui.html:
     """HTML that is drawn anew; `draw` runs in a thread, an error leaves what was there."""
-    from nicegui import run
-
     shown = show(draw())
 
     async def refresh() -> None:
-        fresh = await run.io_bound(draw)
-        if fresh is not None and fresh != shown.content:
+        fresh = await asyncio.to_thread(draw)
+        if fresh != shown.content:
             shown.set_content(fresh)
 
     ui.timer(seconds, refresh, immediate=False)

@@ -1,0 +1,12 @@
+"""The pages' JSON twins: `/<name>.json` answers exactly what the page draws."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lakelet.console.facts.overview import overview
+from lakelet.console.facts.query import query
+
+FACTS: Mapping[str, Callable[..., Any]] = {
+    "overview": overview,
+    "query": query,
+}
