@@ -16,35 +16,48 @@ class Block:
     offset_bytes: int  # of its first byte in the inflated object
 
 
-def blocks(pieces: Iterator[bytes], *, block_size_bytes: int = BLOCK_SIZE_BYTES) -> Iterator[Block]:
+def blocks(
+    pieces: Iterator[bytes], *, block_size_bytes: int = BLOCK_SIZE_BYTES
+) -> Iterator[Block]:
     """Whole records only, about `block_size_bytes` each, the same however the pieces fall.
 
     A block grows past that size only where one record does.
     """
-    waiting, offset_bytes, size_bytes = bytearray(), 0, block_size_bytes
+    offset_bytes, size_bytes = 0, block_size_bytes
+    waiting: list[bytes] = []
+    waiting_size_bytes = 0
     for piece in pieces:
-        waiting += piece
-        while len(waiting) >= size_bytes + _MARGIN_BYTES:
-            end = _line_cut(waiting, size_bytes) or _framed_cut(bytes(waiting[:size_bytes]))
-            if not end and size_bytes < 2 * RECORD_SIZE_BYTES_MAX:
+        waiting.append(piece)
+        waiting_size_bytes += len(piece)
+        if waiting_size_bytes < size_bytes + _MARGIN_BYTES:
+            continue
+        data, at = b"".join(waiting), 0
+        while len(data) - at >= size_bytes + _MARGIN_BYTES:
+            end = _cut(data, at, at + size_bytes)
+            if end == at and size_bytes < 2 * RECORD_SIZE_BYTES_MAX:
                 size_bytes *= 2
                 continue
-            end = end or size_bytes
-            yield Block(bytes(memoryview(waiting)[:end]), offset_bytes)
-            del waiting[:end]
-            offset_bytes, size_bytes = offset_bytes + end, block_size_bytes
-    if waiting:
-        yield Block(bytes(waiting), offset_bytes)
+            end = end if end > at else at + size_bytes
+            yield Block(data[at:end], offset_bytes)
+            offset_bytes, size_bytes, at = offset_bytes + end - at, block_size_bytes, end
+        waiting, waiting_size_bytes = [data[at:]], len(data) - at
+    if waiting_size_bytes:
+        yield Block(b"".join(waiting), offset_bytes)
 
 
-def _line_cut(data: bytearray, size_bytes: int) -> int:
+def _cut(data: bytes, start: int, end: int) -> int:
+    """The last place before `end` where a block may end; `start` where there is none."""
+    return _line_cut(data, start, end) or start + _framed_cut(data[start:end])
+
+
+def _line_cut(data: bytes, start: int, end: int) -> int:
     """Just behind the newline of the last hard boundary; 0 where there is none near."""
-    at = size_bytes
+    at = end
     for _ in range(_LINES_LOOKED_AT):
-        at = data.rfind(b"\n", 0, at)
+        at = data.rfind(b"\n", start, at)
         if at < 0:
             return 0
-        before = data[max(0, at - _MARGIN_BYTES) : at].rstrip(b" \t\r\n")
+        before = data[max(start, at - _MARGIN_BYTES) : at].rstrip(b" \t\r\n")
         behind = data[at : at + _MARGIN_BYTES].lstrip(b" \t\r\n")
         if before.endswith(b"}") and behind.startswith(b"{"):
             return at + 1

@@ -51,7 +51,7 @@ class FirstSeen:
 
 
 def _range(count: int) -> pa.Array:
-    return pa.array(range(count), pa.int64())
+    return pc.subtract(pc.cumulative_sum(pa.repeat(1, count)), 1)
 
 
 def _within(keys: pa.Array) -> pa.Array | None:

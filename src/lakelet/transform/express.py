@@ -244,9 +244,21 @@ def _split_part(value: Any, separator: pa.Scalar, index: pa.Scalar) -> Any:
 
 
 def _date_format(value: Any, pattern: pa.Scalar) -> Any:
-    """`pattern` is strftime's by now. Whole seconds, or %S would bring its fraction."""
-    seconds = pc.cast(pc.floor_temporal(value, unit="second"), pa.timestamp("s"))
-    return pc.strftime(seconds, pattern.as_py())
+    """`pattern` is strftime's by now; formatted once for each instant it can tell apart.
+
+    Whole seconds, or %S would bring its fraction.
+    """
+    text = pattern.as_py()
+    unit = next((unit for letters, unit in _FORMAT_UNITS if any(c in text for c in letters)), "day")
+    floored = pc.cast(pc.floor_temporal(value, unit=unit), pa.timestamp("s")).dictionary_encode()
+    return pc.take(pc.strftime(floored.dictionary, text), floored.indices)
+
+
+_FORMAT_UNITS = (
+    (("%S", "%T"), "second"),
+    (("%M",), "minute"),
+    (("%H", "%I", "%p"), "hour"),
+)
 
 
 def _date_trunc(unit: pa.Scalar, value: Any) -> Any:

@@ -8,7 +8,6 @@ declared fields of the usual kind, and the rest go to `exact`, which decides.
 Both readers must say the same of any line; tests hold them to it.
 """
 
-import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,6 +30,8 @@ _SAMPLE_LINES = 64
 _BISECT_LINES = 64  # fewer lines than this are quicker read one by one than halved again
 _DECIMAL_PRECISION_MAX = 28  # room below the parser's 38 digits, where it would wrap
 _PARSE_BLOCK_BYTES = 2 << 20
+_LOOK_BYTES = 256
+_SEPARATORS = b" \t\r\n,[]\xef\xbb\xbf"
 _BARE_NULL = re.compile(rb"\}\s*null")
 
 _STRING = (
@@ -197,7 +198,7 @@ def _parse(data: bytes, shape: Shape, block_size_bytes: int) -> pa.Table | None:
     """One row a line, or None where the parser objects or believed what is not JSON."""
     try:
         table = pj.read_json(
-            io.BytesIO(data),
+            pa.BufferReader(data),
             read_options=pj.ReadOptions(use_threads=True, block_size=block_size_bytes),
             parse_options=pj.ParseOptions(
                 explicit_schema=shape.schema, unexpected_field_behavior="error"
@@ -212,21 +213,42 @@ def _parse(data: bytes, shape: Shape, block_size_bytes: int) -> pa.Table | None:
 
 
 def _whole_block(data: bytes, shape: Shape) -> Rows | None:
-    """The common case: every line one plain object, nothing else in the block."""
-    text = data.rstrip(b" \t\r\n")
-    newlines = text.count(b"\n")
-    if not (text.startswith(b"{") and text.endswith(b"}")):
+    """The common case: nothing but flat objects, whatever stands between them.
+
+    As many rows as there are closing braces means that each object has exactly
+    one, its own: none nested, none inside a string, each record where it seems to be.
+    """
+    text = data if _plainly_objects(data) else _without_separators(data)
+    if not _plainly_objects(text) or _BARE_NULL.search(text):
         return None
-    if text.count(b"}\n{") + (text.count(b"}\r\n{") if b"\r" in text else 0) != newlines:
+    if not is_utf8(text):
         return None
-    if text.count(b"}") != newlines + 1 and _BARE_NULL.search(text):
+    one_line = text.find(b"\n", 0, _PARSE_BLOCK_BYTES // 2) < 0
+    table = _parse(text, shape, len(text) + 1 if one_line else _PARSE_BLOCK_BYTES)
+    if table is None or table.num_rows != text.count(b"}"):
         return None
-    if not (text.isascii() or is_utf8(text)):
-        return None
-    table = _parse(text, shape, _PARSE_BLOCK_BYTES)
-    if table is None or table.num_rows != newlines + 1:
-        return None
-    return _rows(table, shape, lambda: Lines(text).arrays_of(None))
+    return _rows(table, shape, lambda: _brace_spans(text))
+
+
+def _plainly_objects(data: bytes) -> bool:
+    head, tail = data[:_LOOK_BYTES].lstrip(b" \t\r\n"), data[-_LOOK_BYTES:].rstrip(b" \t\r\n")
+    return head.startswith(b"{") and tail.endswith(b"}")
+
+
+def _without_separators(data: bytes) -> bytes:
+    """Arrays opened out, every byte left at its place."""
+    size_bytes = len(data)
+    text = data.lstrip(_SEPARATORS).rjust(size_bytes)
+    return text.rstrip(_SEPARATORS).ljust(size_bytes).replace(b"},", b"} ")
+
+
+def _brace_spans(text: bytes) -> tuple[pa.Array, pa.Array]:
+    """Where flat objects lie: from a brace to the next closing one."""
+    pieces = text.split(b"}")[:-1]
+    sizes = pa.array([len(piece) + 1 for piece in pieces], pa.int64())
+    before = pa.array([piece.index(b"{") for piece in pieces], pa.int64())
+    ends = pc.cumulative_sum(sizes)
+    return pc.add(pc.subtract(ends, sizes), before), ends
 
 
 def _rows(table: pa.Table, shape: Shape, locate: Callable[[], tuple[pa.Array, pa.Array]]) -> Rows:

@@ -18,11 +18,10 @@ class Lines:
         sizes = pa.array([len(line) + 1 for line in self.lines], pa.int64())
         return pc.subtract(pc.cumulative_sum(sizes), sizes)
 
-    def arrays_of(self, chosen: list[int] | None) -> tuple[pa.Array, pa.Array]:
-        """Starts and ends of some lines (None: of all), without a carriage return."""
-        at = range(len(self.lines)) if chosen is None else chosen
-        sizes = pa.array([len(self.lines[i].rstrip(b"\r")) for i in at], pa.int64())
-        starts = self.starts if chosen is None else pc.take(self.starts, pa.array(chosen))
+    def arrays_of(self, chosen: list[int]) -> tuple[pa.Array, pa.Array]:
+        """Starts and ends of some lines, without a carriage return."""
+        sizes = pa.array([len(self.lines[at].rstrip(b"\r")) for at in chosen], pa.int64())
+        starts = pc.take(self.starts, pa.array(chosen))
         return starts, pc.add(starts, sizes)
 
     def spans_of(self, chosen: list[int]) -> list[tuple[int, int]]:
@@ -88,6 +87,8 @@ def _false_at(flags: list[bool]) -> list[int]:
 
 
 def is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
     try:
         text.decode()
     except UnicodeDecodeError:
