@@ -181,6 +181,16 @@ def test_without_a_spool_what_does_not_go_before_the_deadline_is_handed_back():
     assert_accounted_for(bench.engine.stats)
 
 
+def test_closing_does_not_wait_for_a_setup_that_nobody_will_mend():
+    bench = Bench(FakeStream(then=NO_SUCH_STREAM))
+    bench.send(1)
+    bench.close(seconds=1e6)
+    (lost,) = bench.failures
+    assert (lost.fate, lost.error.code) == (Fate.LOST, "producer.stream_refused")
+    assert len(bench.stream.requests) == 1
+    assert_accounted_for(bench.engine.stats)
+
+
 def test_one_poisoned_record_is_rejected_and_handed_back():
     bench = Bench(FakeStream(then=poison(b"13")))
     bench.send(*range(20))

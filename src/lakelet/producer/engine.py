@@ -26,6 +26,7 @@ from lakelet.producer.errors import (
     ProducerClosed,
     ProducerError,
     SpoolFull,
+    StreamRefused,
 )
 from lakelet.producer.records import BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Record, take_batch
 from lakelet.producer.running import Report, Transport, event_count, failure_error, log, run
@@ -291,7 +292,9 @@ class Engine:
             error = self._try_spool(records, error)
             if error is None:
                 return
-            if self._is_out_of_time():
+            # Who closes will not mend the setup any more: waiting would be for nothing.
+            hopeless = self._closing.is_set() and isinstance(error, StreamRefused)
+            if hopeless or self._is_out_of_time():
                 self._report.lost(records, error)
                 return
             self._report.outage(error, None)
