@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lakelet.model.errors import DeclarationError
-from lakelet.model.pipeline import Pipeline, open_document
+from lakelet.model.pipeline import Pipeline
 from lakelet.model.toml import Section
 
 _ARN = r"(arn:[\w-]+:[\w-]+:.*)?"
@@ -59,11 +58,6 @@ class AwsSettings:
     function: FunctionSettings = field(default_factory=FunctionSettings)
     job: JobSettings = field(default_factory=JobSettings)
     vpc: VpcSettings = field(default_factory=VpcSettings)
-
-
-def load_settings(path: Path | None) -> AwsSettings:
-    """The `[aws]` section of a declaration file; the defaults where there is none."""
-    return read_aws(open_document(path).section("aws"))
 
 
 def read_aws(section: Section) -> AwsSettings:

@@ -1,12 +1,13 @@
 """What every part of the template is told: one deployment, before any account is known."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from lakelet.aws.cfn import Statement, bucket_arn
-from lakelet.aws.settings import AwsSettings, Names
+from lakelet.aws.settings import AwsSettings, Names, read_aws
 from lakelet.model.contract import Contract
 from lakelet.model.layout import error_prefix_root
 from lakelet.model.pipeline import Pipeline
@@ -66,3 +67,20 @@ class Site:
                 via,
             )
         ]
+
+
+def load_site(path: Path | None, *, stage: str | None = None) -> Site:
+    """What a declaration file says of the AWS home; None reads the shipped default.
+
+    Args:
+        stage: in place of the file's own.
+    Raises:
+        DeclarationError.
+    """
+    from lakelet.contract.declare import load_declaration  # its SQL parser takes a while
+
+    declared = load_declaration(path)
+    settings = read_aws(declared.sections["aws"])
+    if stage is not None:
+        settings = replace(settings, stage=stage)
+    return Site(declared.pipeline, declared.contract, settings)

@@ -160,7 +160,7 @@ def transform_statements(site: Site) -> list[Statement]:
             "WeighRows",
             "the size of what was just written goes into the manifest (HEAD asks this right)",
             ("s3:GetObject",),
-            tables,
+            (*tables, site.bucket_arn("raw", f"{QUARANTINE_PREFIX}*")),
         ),
         Statement(
             "ForgetFormerRows",
