@@ -52,9 +52,17 @@ def up(
     ] = False,
 ) -> None:
     """Start the node: every AWS door on one port. Ctrl-C drains and stops."""
+    from lakelet.console.door import ConsoleDoor
     from lakelet.node.serve import serve
 
-    serve(data=data, config=config, host=host, port=port, insecure=insecure)
+    serve(
+        data=data,
+        config=config,
+        host=host,
+        port=port,
+        insecure=insecure,
+        make_console=ConsoleDoor,
+    )
 
 
 def env(data: DataOption = None) -> None:

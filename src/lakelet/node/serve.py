@@ -3,10 +3,12 @@
 import asyncio
 import secrets
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from lakelet.node.connect import DEFAULT_FOLDER
+from lakelet.node.doors import Application, Doors
 from lakelet.node.folder import DataFolder
 from lakelet.node.runtime import Node
 from lakelet.wire.credentials import load_or_create
@@ -16,10 +18,12 @@ from lakelet.wire.server import Server, listen
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def build_doors(node: Node, token: str, *, insecure: bool) -> Asgi:
+MakeConsole = Callable[[Node, str], Application]  # the room above hands itself in
+
+
+def build_doors(node: Node, token: str, *, insecure: bool, make_console: MakeConsole) -> Asgi:
     """Everything that answers on the node's port."""
-    from lakelet.node.doors import Doors
-    from lakelet.node.services import aws_services, make_collector, make_console
+    from lakelet.node.services import aws_services, make_collector
     from lakelet.wire.app import build_app
 
     return build_app(
@@ -36,7 +40,15 @@ def build_doors(node: Node, token: str, *, insecure: bool) -> Asgi:
     )
 
 
-def serve(*, data: Path | None, config: Path | None, host: str, port: int, insecure: bool) -> None:
+def serve(
+    *,
+    data: Path | None,
+    config: Path | None,
+    host: str,
+    port: int,
+    insecure: bool,
+    make_console: MakeConsole,
+) -> None:
     """Blocks until SIGINT or SIGTERM, then drains. A second signal ends at once:
     what was acknowledged is on disk either way.
 
@@ -64,7 +76,8 @@ def serve(*, data: Path | None, config: Path | None, host: str, port: int, insec
         if insecure:
             warn_insecure(exposed=host not in _LOOPBACK)
 
-    server = Server(build_doors(node, token, insecure=insecure), listener, on_ready=on_ready)
+    doors = build_doors(node, token, insecure=insecure, make_console=make_console)
+    server = Server(doors, listener, on_ready=on_ready)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_told(server))

@@ -20,11 +20,7 @@ def aws_services(node: "Node") -> dict[str, Service]:
     from lakelet.wire.firehose import firehose_service
     from lakelet.wire.glue import glue_service
     from lakelet.wire.logs import logs_service
-
-    try:
-        from lakelet.wire.s3 import s3_service
-    except ImportError:
-        s3_service = lambda store: Service("s3", {})
+    from lakelet.wire.s3 import s3_service
 
     def crawl(name: str) -> None:
         crawl_by_name(node.catalog, node.store, name, node.clock)
@@ -56,9 +52,3 @@ class _Sink:
         for index, refusal in result.refused.items():
             puts[index] = Put(error_code=refusal.code, error_message=refusal.message)
         return puts
-
-
-def make_console(node: "Node", token: str) -> "Application":
-    from lakelet.console.door import ConsoleDoor
-
-    return ConsoleDoor(node, token)

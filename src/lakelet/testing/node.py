@@ -36,7 +36,8 @@ class RunningNode:
         import boto3
 
         keys = self.environment
-        return boto3.client(
+        make_client: Any = boto3.client  # its stubs want a literal name
+        return make_client(
             service,
             endpoint_url=self.endpoint,
             region_name=keys["AWS_REGION"],
@@ -58,6 +59,7 @@ def running_node(
     folder: Path, *, config: Path | None = None, insecure: bool = False
 ) -> Iterator[RunningNode]:
     """A node in this process; drained and stopped at the end."""
+    from lakelet.console.door import ConsoleDoor
     from lakelet.node.runtime import Node
     from lakelet.node.serve import build_doors
     from lakelet.wire.credentials import load_or_create
@@ -68,7 +70,8 @@ def running_node(
     load_or_create(node.folder.keys)
     node.start()
     try:
-        with ServerThread(build_doors(node, token, insecure=insecure)) as server:
+        doors = build_doors(node, token, insecure=insecure, make_console=ConsoleDoor)
+        with ServerThread(doors) as server:
             node.announce(server.url, token)
             yield RunningNode(folder, server.url)
     finally:
