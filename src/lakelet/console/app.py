@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from nicegui import ui
 
 from lakelet.console.memory import Memory
-from lakelet.console.pages import overview, query
+from lakelet.console.pages import data, overview, query
 from lakelet.console.results import Results
 from lakelet.model.errors import LakeletError
 
@@ -24,6 +24,7 @@ def build_app(node: "Node") -> FastAPI:
     results, memory = Results(node), Memory(node.folder.state / "console.sqlite")
     _answer_rows(app, results)
     overview.register(node)
+    data.register(node)
     query.register(node, results, memory)
     ui.run_with(
         app,

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lakelet.console.facts.data import data
 from lakelet.console.facts.overview import overview
 from lakelet.console.facts.query import query
 
 FACTS: Mapping[str, Callable[..., Any]] = {
     "overview": overview,
+    "data": data,
     "query": query,
 }

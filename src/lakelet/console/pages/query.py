@@ -13,6 +13,7 @@ from lakelet.console.facts import query as facts
 from lakelet.console.html import Html, ago, dollars, empty, size, state, table, tag
 from lakelet.console.memory import Memory
 from lakelet.console.results import Results, is_numeric
+from lakelet.console.widgets import button, problem, select
 from lakelet.model.errors import LakeletError
 
 if TYPE_CHECKING:
@@ -61,12 +62,12 @@ class Desk:
 
     def _buttons(self) -> None:
         with ui.element("div").classes("lk-row"):
-            self._run_button = _button("Run", self._run, primary=True)
-            self._stop_button = _button("Cancel", self._cancel)
+            self._run_button = button("Run", self._run, primary=True)
+            self._stop_button = button("Cancel", self._cancel)
             self._stop_button.set_enabled(False)
-            _button("Plan", self._plan)
-            _button("Save", self._save)
-            _button("Copy as Python", self._as_python)
+            button("Plan", self._plan)
+            button("Save", self._save)
+            button("Copy as Python", self._as_python)
 
     def _schema(self, known: list[dict[str, Any]]) -> None:
         if not known:
@@ -109,7 +110,7 @@ class Desk:
                 )
             )
         except LakeletError as error:
-            self._status.set_content(_problem(error.message, error.hint))
+            self._status.set_content(problem(error.message, error.hint))
             return
         self._node.queries.submit(self._execution)
         self._started = time.monotonic()
@@ -140,12 +141,12 @@ class Desk:
     async def _show(self, identity: str, one: dict[str, Any]) -> None:
         self._answer.clear()
         if one["state"] != "SUCCEEDED":
-            self._status.set_content(_problem(one["reason"] or one["state"], ""))
+            self._status.set_content(problem(one["reason"] or one["state"], ""))
             return
         try:
             self._table = await asyncio.to_thread(self._results.table, identity)
         except LakeletError as error:
-            self._status.set_content(_problem(error.message, error.hint))
+            self._status.set_content(problem(error.message, error.hint))
             return
         rows = self._table.num_rows
         told = (
@@ -215,10 +216,10 @@ class Desk:
         across, height, by = wanted.get("columns", first)
         numbers = [field.name for field in self._table.schema if is_numeric(field.type)]
         with ui.element("div").classes("lk-row lk-chart-controls"):
-            kinds = _select("Chart", list(charts.KINDS), kind)
-            xs = _select("Across", names, across)
-            ys = _select("Height", numbers, height)
-            bys = _select("Split by", ["—", *names], by)
+            kinds = select("Chart", list(charts.KINDS), kind)
+            xs = select("Across", names, across)
+            ys = select("Height", numbers, height)
+            bys = select("Split by", ["—", *names], by)
         holder = ui.element("div").style("width: 100%")
 
         def draw() -> None:
@@ -244,7 +245,7 @@ class Desk:
         with self._past:
             with ui.element("div").classes("lk-row"):
                 for one in known["saved"]:
-                    _button(one["name"], lambda sql=one["sql"]: self._editor.set_value(sql))
+                    button(one["name"], lambda sql=one["sql"]: self._editor.set_value(sql))
             if not known["history"]:
                 shell.show(empty("Nothing has been asked yet.", "Run the query above."))
                 return
@@ -254,8 +255,8 @@ class Desk:
         with ui.dialog() as dialog, ui.card():
             name = ui.input("Name of the query").props("outlined autofocus")
             with ui.element("div").classes("lk-row"):
-                _button("Save", lambda: dialog.submit(name.value), primary=True)
-                _button("Close", lambda: dialog.submit(None))
+                button("Save", lambda: dialog.submit(name.value), primary=True)
+                button("Close", lambda: dialog.submit(None))
         chosen = await dialog
         if not chosen:
             return
@@ -273,7 +274,7 @@ class Desk:
         with ui.dialog(value=True), ui.card().style("max-width: 46rem; width: 100%"):
             shell.show(tag("h2", "The same in Python"))
             shell.show(tag("pre", code, tabindex=0))
-            _button("Copy", lambda: ui.clipboard.write(code), primary=True)
+            button("Copy", lambda: ui.clipboard.write(code), primary=True)
 
 
 def as_python(node: "Node", sql: str) -> str:
@@ -319,18 +320,3 @@ def _again(sql: str) -> str:
 def _download(identity: str, kind: str) -> Html:
     href = f"/download/{identity}.{kind}"
     return tag("a", f"Download {kind.upper()}", cls="lk-button", href=href, download="")
-
-
-def _problem(message: str, hint: str) -> Html:
-    more = tag("p", hint, cls="lk-muted") if hint else ""
-    return tag("div", tag("p", message), more, cls="lk-alert", role="alert")
-
-
-def _button(text: str, act: Any, *, primary: bool = False) -> ui.button:
-    kind = "lk-button lk-primary" if primary else "lk-button"
-    return ui.button(text, on_click=act, color=None).props("unelevated no-caps").classes(kind)
-
-
-def _select(label: str, options: list[str], value: str | None) -> ui.select:
-    chosen = value if value in options else options[0]
-    return ui.select(options, label=label, value=chosen).props("outlined dense options-dense")
