@@ -39,6 +39,7 @@ _BROWSERS = {
     "desktop": (("Chrome", 60), ("Firefox", 18), ("Edge", 14), ("Safari", 8)),
     "tablet": (("Safari", 70), ("Chrome", 30)),
 }
+_SLICE_EVENTS = 2_000  # sorted at once
 _CAMPAIGNS = ("newsletter", "spring-sale", "retargeting")
 
 
@@ -95,8 +96,8 @@ class _Shop:
 
     def records(self, count: int) -> Iterator[bytes]:
         """Slices of time one after the other, each sorted, so that memory stays flat."""
-        slice_events = 2_000
-        slices = max(1, math.ceil(count / slice_events))
+        slices = max(1, math.ceil(count / _SLICE_EVENTS))
+        slice_events = math.ceil(count / slices)
         moments = self._equal_shares(slices)
         for index in itertools.count():
             # Losses to chance at the end are made up for in the last slice's time.
