@@ -109,7 +109,7 @@ class DiskObjectStore:
         """Raises BucketNotFound, BucketNotEmpty."""
         path = self._places.bucket(bucket)
         with self._lock:
-            if holds_objects(path):
+            if next(walk(path, "", "", ""), None) is not None:
                 raise BucketNotEmpty(
                     f"The bucket you tried to delete is not empty: {bucket!r}.",
                     hint=f"Empty it first: aws s3 rm --recursive s3://{bucket}/",
@@ -157,11 +157,19 @@ class DiskObjectStore:
         headers = Headers(content_type, content_encoding, metadata or {}, tags or {})
         return DiskWriter(self, bucket, key, headers)
 
+    def writer_of(self, bucket: str, key: str, headers: Headers) -> "DiskWriter":
+        """`writer`, for those who have the headers together."""
+        return DiskWriter(self, bucket, key, headers)
+
     def draft(self, bucket: str, key: str) -> Draft:
         """An unpublished file for this key. Raises BucketNotFound, KeyRefused."""
+        self.check_target(bucket, key)
+        return self._drafts.open()
+
+    def check_target(self, bucket: str, key: str) -> None:
+        """Could an object lie there? Raises BucketNotFound, KeyRefused."""
         self._places.bucket(bucket)
         encode_key(key)
-        return self._drafts.open()
 
     def publish(
         self,
@@ -244,8 +252,13 @@ class DiskObjectStore:
 
     def open(self, bucket: str, key: str) -> BinaryIO:
         """The version that is there now, even if it is replaced while being read."""
-        descriptor, _ = self._places.open(bucket, key)
-        return os.fdopen(descriptor, "rb")
+        return os.fdopen(self._places.open(bucket, key)[0], "rb")
+
+    def open_with_info(self, bucket: str, key: str) -> tuple[BinaryIO, ObjectInfo]:
+        """A stream and what it will read: both of one version, whoever writes meanwhile."""
+        descriptor, info, path = self._places.open(bucket, key)
+        found = Found(key, path, info.st_size, info.st_mtime_ns)
+        return os.fdopen(descriptor, "rb"), self._info(bucket, found, self._index.get(bucket, key))
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         found = self._places.find(bucket, key)
@@ -276,17 +289,27 @@ class DiskObjectStore:
     # --- listing ------------------------------------------------------------------
 
     def list_folder(self, bucket: str, prefix: str = "") -> tuple[list[str], list[ObjectInfo]]:
+        entries = [*self.folder_entries(bucket, prefix)]
+        folders = [entry for entry in entries if isinstance(entry, str)]
+        return folders, [entry for entry in entries if not isinstance(entry, str)]
+
+    def folder_entries(
+        self, bucket: str, prefix: str = "", *, start_after: str = ""
+    ) -> Iterator[str | ObjectInfo]:
+        """One level, folders and objects together in key order, each looked at only when asked.
+
+        A folder comes up if any key in it lies after `start_after`.
+        """
         folder_key = prefix[: prefix.rfind("/") + 1]
         folder = self._places.folder(bucket, folder_key)
-        here = (
-            [c for c in children(folder, folder_key) if c.key.startswith(prefix)] if folder else []
-        )
-        folders = [c.key for c in here if c.is_folder and holds_objects(c.entry.path)]
-        files = (stat_child(child) for child in here if not child.is_folder)
-        objects = [
-            self._info(bucket, file, self._index.get(bucket, file.key)) for file in files if file
-        ]
-        return folders, objects
+        for child in children(folder, folder_key) if folder else ():
+            if not child.key.startswith(prefix):
+                continue
+            if child.is_folder:
+                if holds_objects(child, start_after):
+                    yield child.key
+            elif child.key > start_after and (file := stat_child(child)):
+                yield self._info(bucket, file, self._index.get(bucket, child.key))
 
     def folder_changed_at_ns(self, bucket: str, prefix: str) -> int | None:
         """The folder's modification time: each put below it, too, renames into a folder."""

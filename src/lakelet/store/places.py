@@ -55,13 +55,13 @@ class Places:
         path = f"{self.root}/{bucket}/{relative}".rstrip("/")
         return path if os.path.realpath(path) == path else None
 
-    def open(self, bucket: str, key: str) -> tuple[int, os.stat_result]:
+    def open(self, bucket: str, key: str) -> tuple[int, os.stat_result, str]:
         """A descriptor on the object's file. Raises ObjectNotFound, BucketNotFound."""
         for path in self._candidates(bucket, key):
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                descriptor = self._open_regular(path)
-                if descriptor is not None:
-                    return descriptor
+                opened = self._open_regular(path)
+                if opened is not None:
+                    return *opened, path
         raise self.not_found(bucket, key)
 
     def find(self, bucket: str, key: str) -> tuple[str, os.stat_result] | None:

@@ -83,9 +83,11 @@ def stat_child(child: Child) -> Found | None:
     return Found(child.key, child.entry.path, info.st_size, info.st_mtime_ns)
 
 
-def holds_objects(path: str) -> bool:
-    """Whether there is any object at all under a folder: an empty one is no prefix."""
-    return next(walk(path, "", "", ""), None) is not None
+def holds_objects(folder: Child, start_after: str) -> bool:
+    """Whether there is any object in it after that key: an empty folder is no prefix."""
+    if not _may_hold(folder.key, folder.key, start_after):
+        return False
+    return next(walk(folder.entry.path, folder.key, "", start_after), None) is not None
 
 
 def _may_hold(folder_key: str, prefix: str, start_after: str) -> bool:

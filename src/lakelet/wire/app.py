@@ -23,6 +23,7 @@ from lakelet.wire.http import Asgi, AsgiScope, ClientGone, HttpRequest, HttpResp
 from lakelet.wire.models import signing_name
 from lakelet.wire.registry import Registry, handler_of, operation_of
 from lakelet.wire.routing import Form, find_service, form_of, operation_in_body
+from lakelet.wire.s3.routing import find_route
 from lakelet.wire.service import DEFAULT_REGION, Principal, RequestContext, Service
 from lakelet.wire.sigv4 import Claim, CredentialStore, Scope, Verified, read_claim, verify
 
@@ -170,9 +171,11 @@ class WireApp:
     async def identify(self, exchange: Exchange) -> None:
         """The service and the operation, where the head tells them."""
         exchange.service = find_service(exchange.form, exchange.claim, self._registry)
-        if exchange.service is not None and exchange.form.operation:
-            operation = operation_of(exchange.service, exchange.form.operation)
-            exchange.target = Target(exchange.service, operation)
+        name = exchange.form.operation
+        if exchange.form.is_rest:
+            name = find_route(exchange.request)
+        if exchange.service is not None and name:
+            exchange.target = Target(exchange.service, operation_of(exchange.service, name))
 
     async def read_body(self, exchange: Exchange) -> None:
         """All of it, but for operations that stream theirs."""
@@ -192,6 +195,7 @@ class WireApp:
             )
         now = self._clock.now()
         exchange.verified = verify(exchange.request, exchange.claim, self._credentials, now)
+        exchange.request.verified = exchange.verified
         if not exchange.is_streamed:
             check_payload(exchange.request.body, exchange.verified)
 
@@ -287,7 +291,7 @@ def _names(exchange: Exchange) -> tuple[str, str]:
     return service, exchange.target.operation.name if exchange.target else ""
 
 
-async def _not_found(scope: AsgiScope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+async def _not_found(scope: AsgiScope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         text = b"Not an AWS request, and nothing else is served here.\n"
         await HttpResponse(404, {"content-type": "text/plain"}, text).send(send)

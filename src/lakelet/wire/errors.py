@@ -14,11 +14,18 @@ class RequestRefused(LakeletError):
     code = "wire.refused"
 
     def __init__(
-        self, aws_code: str, message: str, *, http_status: int = 400, hint: str = ""
+        self,
+        aws_code: str,
+        message: str,
+        *,
+        http_status: int = 400,
+        hint: str = "",
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.aws_code = aws_code
         self.http_status = http_status
+        self.aws_members = members or {}
 
 
 class Refusal(Enum):

@@ -3,10 +3,13 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from lakelet.wire.errors import RequestRefused
+
+if TYPE_CHECKING:
+    from lakelet.wire.sigv4 import Verified
 
 AsgiScope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -29,6 +32,8 @@ class HttpRequest:
     receive: Receive
     scheme: str = "http"
     body: bytes = b""
+    labels: dict[str, str] = field(default_factory=dict)  # what a REST address names: Bucket, Key
+    verified: "Verified | None" = None  # its signature, once that held
 
     @classmethod
     def from_scope(cls, scope: AsgiScope, receive: Receive) -> "HttpRequest":

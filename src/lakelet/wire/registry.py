@@ -82,7 +82,6 @@ def handler_of(service: Service, name: str) -> Handler:
     if handler is None:
         raise ProtocolRefusal(
             Refusal.NOT_IMPLEMENTED,
-            f"{name} of {service.name} is not among the operations that Lakelet answers: "
-            f"{', '.join(sorted(service.operations))}.",
+            f"{name} of {service.name} is not among the operations that Lakelet answers.",
         )
     return handler

@@ -64,12 +64,14 @@ class Server:
         listener: socket.socket,
         *,
         on_ready: Callable[[], None] = lambda: None,
+        http_protocol: "type[asyncio.Protocol] | None" = None,
     ) -> None:
+        """Args: http_protocol: in place of uvicorn's own (wire/firehose_fast.py)."""
         self._listener = listener
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=http_protocol or "httptools",
             ws="auto",  # the console's live pages
             lifespan="auto",
             access_log=False,
@@ -116,11 +118,20 @@ class ServerThread:
         boto3.client("glue", endpoint_url=server.url, ...)
     """
 
-    def __init__(self, app: Asgi, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        app: Asgi,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        http_protocol: "type[asyncio.Protocol] | None" = None,
+    ) -> None:
         self._host = host
         self._ready = threading.Event()
         self._failure: BaseException | None = None
-        self._server = Server(app, listen(host, port), on_ready=self._ready.set)
+        self._server = Server(
+            app, listen(host, port), on_ready=self._ready.set, http_protocol=http_protocol
+        )
         self._port = self._server.port  # kept: the socket is gone once the server has stopped
         self._thread = threading.Thread(target=self._run, name="lakelet-http", daemon=True)
 
