@@ -49,8 +49,14 @@ def aws(*arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("options", [{"ctas_approach": False}, {"ctas_approach": True},
-                                     {"ctas_approach": False, "unload_approach": True}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ctas_approach": False},
+        {"ctas_approach": True},
+        {"ctas_approach": False, "unload_approach": True},
+    ],
+)
 def test_awswrangler_reads_sql(environment, shop, options):
     import awswrangler
 

@@ -97,12 +97,15 @@ class _Shop:
     def records(self, count: int) -> Iterator[bytes]:
         """Slices of time one after the other, each sorted, so that memory stays flat."""
         slices = max(1, math.ceil(count / _SLICE_EVENTS))
-        slice_events = math.ceil(count / slices)
         moments = self._equal_shares(slices)
+        sent = 0
         for index in itertools.count():
             # Losses to chance at the end are made up for in the last slice's time.
             position = min(index, slices - 1)
-            yield from self._slice(moments[position], moments[position + 1], slice_events)
+            share = max(1, math.ceil((count - sent) / (slices - position)))
+            for record in self._slice(moments[position], moments[position + 1], share):
+                yield record
+                sent += 1
 
     def _equal_shares(self, slices: int) -> list[datetime]:
         """Instants that cut the whole time into `slices` of equally many events."""
@@ -118,6 +121,7 @@ class _Shop:
         events: list[tuple[datetime, Event]] = []
         while len(events) < count:
             events += self._session(self._moment(begin, end), end)
+        del events[count:]  # the last visitor's leave, not the last hour's
         events.sort(key=lambda pair: pair[0])
         for at, event in events:
             event["timestamp"] = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
