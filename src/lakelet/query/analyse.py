@@ -40,8 +40,10 @@ def analyse(bound: Bound) -> dict[str, Demand]:
     """
     if not bound.scans:
         return {}
+    mentioned = {column.name.lower() for column in bound.tree.find_all(exp.Column)}
+    hidden = {name: kind for name, kind in HIDDEN_COLUMNS.items() if name in mentioned}
     schema: dict[str, Any] = {
-        placeholder: {**scan.columns, **scan.keys, **HIDDEN_COLUMNS}
+        placeholder: {**scan.columns, **scan.keys, **hidden}
         for placeholder, scan in bound.scans.items()
     }
     for placeholder, rows in bound.registered.items():

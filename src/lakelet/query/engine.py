@@ -1,15 +1,12 @@
 """The query engine: StartQueryExecution to GetQueryResults, without HTTP and threads."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import duckdb
 import pyarrow as pa
-from sqlglot import exp
 
 from lakelet.catalog import Catalog
 from lakelet.catalog.db import Database
@@ -17,7 +14,7 @@ from lakelet.catalog.tags import Tags
 from lakelet.model.errors import LakeletError
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import Clock, ObjectStore
-from lakelet.query.errors import FilesMoved, InvalidRequest, QueryCancelled, QueryFailed
+from lakelet.query.errors import InvalidRequest, QueryCancelled, QueryFailed
 from lakelet.query.executions import (
     CANCELLED,
     FAILED,
@@ -27,38 +24,26 @@ from lakelet.query.executions import (
     Shape,
     new_id,
 )
-from lakelet.query.failures import translate
 from lakelet.query.files import PlainFiles
 from lakelet.query.parse import QUERY_BYTES_MAX
-from lakelet.query.plan import Plan, Planner
+from lakelet.query.perform import Outcome, Performer, answer_location
+from lakelet.query.plan import Planner
 from lakelet.query.results import (
     ROWS_MAX,
     Place,
     read_csv_page,
     read_lines_page,
     shape_rows,
-    write_csv,
-    write_metadata,
 )
+from lakelet.query.running import Run, Runner
 from lakelet.query.sandbox import Sandbox
 from lakelet.query.saved import SavedQueries
 from lakelet.query.state import STATE_SCHEMA
-from lakelet.query.statements import Statement, read_statement
-from lakelet.query.types import result_column
+from lakelet.query.statement import Statement
+from lakelet.query.statements import read_statement
 from lakelet.query.workgroups import ENGINE, PRIMARY, Workgroups
 
-_BATCH_ROWS = 65_536
-_PLAN_ATTEMPTS_MAX = 5  # each after files moved under a running query
 DEFAULT_DATABASE = "default"
-
-
-@dataclass
-class _Run:
-    """A query under way, as `cancel` sees it."""
-
-    cursor: duckdb.DuckDBPyConnection | None = None
-    cancelled: bool = False
-    statistics: dict[str, Any] = field(default_factory=dict)
 
 
 class QueryEngine:
@@ -109,8 +94,10 @@ class QueryEngine:
             memory_limit=memory_limit,
             spill_folder=spill_folder,
         )
-        self._planner = Planner(catalog, store, self._sandbox.cursor, journal_buckets)
-        self._runs: dict[str, _Run] = {}
+        planner = Planner(catalog, store, self._sandbox.cursor, journal_buckets)
+        runner = Runner(planner, self._sandbox, clock)
+        self._performer = Performer(catalog, store, runner, self.saved)
+        self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -159,14 +146,14 @@ class QueryEngine:
         workgroup = workgroup or PRIMARY
         limits = self.workgroups.limits(workgroup, output_location)
         identity = new_id()
-        kind, substatement, extension = _describe(sql)
+        statement = _read(sql)
         body: Shape = {
             "QueryExecutionId": identity,
             "Query": sql,
-            "StatementType": kind,
-            "SubstatementType": substatement,
+            "StatementType": statement.type if statement else "DML",
+            "SubstatementType": statement.kind if statement else None,
             "ResultConfiguration": {
-                "OutputLocation": f"{limits.output_location}{identity}{extension}"
+                "OutputLocation": answer_location(statement, limits.output_location, identity)
             },
             "ResultReuseConfiguration": {
                 "ResultReuseByAgeConfiguration": {
@@ -196,7 +183,9 @@ class QueryEngine:
         with self._running(execution_id) as run:
             run.statistics["QueryQueueTimeInMillis"] = queued_ms
             try:
-                outcome = self._carry_out(body, run)
+                limits = self.workgroups.limits(body["WorkGroup"], None)
+                run.cutoff_bytes = limits.cutoff_bytes
+                outcome = self._performer.perform(body, run)
             except QueryCancelled as error:
                 self._end(execution_id, CANCELLED, run, started, reason=error.message)
             except QueryFailed as error:
@@ -209,7 +198,7 @@ class QueryEngine:
                 self._end(execution_id, FAILED, run, started, reason=failed.reason, error=failed)
                 raise
             else:
-                self._end(execution_id, SUCCEEDED, run, started, inside=outcome)
+                self._end(execution_id, SUCCEEDED, run, started, outcome=outcome)
         return self._executions.state(execution_id)
 
     def cancel(self, execution_id: str) -> None:
@@ -218,11 +207,8 @@ class QueryEngine:
             return
         with self._lock:
             run = self._runs.get(execution_id)
-            if run is None:
-                return
-            run.cancelled = True
-            if run.cursor is not None:
-                run.cursor.interrupt()
+        if run is not None:
+            run.cancel()
 
     def runtime_statistics(self, execution_id: str) -> Shape:
         """GetQueryRuntimeStatistics' `QueryRuntimeStatistics`. Raises InvalidRequest."""
@@ -303,103 +289,15 @@ class QueryEngine:
         Raises:
             QueryFailed: with what Athena would give as StateChangeReason.
         """
-        del parameters
-        statement = read_statement(sql)
-        run = _Run()
-        if statement.tree is None:
-            raise QueryFailed("NOT_SUPPORTED", f"{statement.kind} gives no table")
-        with self._answer(statement.tree, database or self._default_database, run) as reader:
-            return reader.read_all()
+        return self._performer.arrow(
+            sql, (database or DEFAULT_DATABASE).lower(), Run(), list(parameters)
+        )
 
-    # --- carrying out -----------------------------------------------------------------
-
-    def _carry_out(self, execution: Mapping[str, Any], run: _Run) -> Shape:
-        statement = read_statement(execution["Query"])
-        return self._select(statement, execution, run)
-
-    def _select(self, statement: Statement, execution: Mapping[str, Any], run: _Run) -> Shape:
-        assert statement.tree is not None  # noqa: S101 - a SELECT has one
-        place = Place.of(execution["ResultConfiguration"]["OutputLocation"])
-        database = execution["QueryExecutionContext"]["Database"]
-        cutoff = self.workgroups.limits(execution["WorkGroup"], None).cutoff_bytes
-        with self._answer(statement.tree, database, run, cutoff) as reader:
-            columns = [result_column(item) for item in reader.schema]
-            rows = write_csv(self._store, place, reader.schema.names, reader)
-        write_metadata(self._store, place, columns)
-        return {
-            "file": "csv",
-            "columns": [column.shape() for column in columns],
-            "rows": rows,
-        }
+    # --- inside -----------------------------------------------------------------------
 
     @contextmanager
-    def _answer(
-        self, tree: exp.Expr, database: str, run: _Run, cutoff: int | None = None
-    ) -> Iterator[pa.RecordBatchReader]:
-        """Plan and execute; the reader's batches come as DuckDB makes them.
-
-        Files may be replaced or compacted meanwhile. A plan holds a list of files; if
-        one of these is gone when it is opened, nothing of the answer has been used
-        yet, and the query is planned afresh.
-        """
-        cursor = self._sandbox.cursor()
-        try:
-            for attempt in range(_PLAN_ATTEMPTS_MAX):
-                try:
-                    reader = self._execute(cursor, tree, database, run, cutoff)
-                    break
-                except FilesMoved:
-                    if attempt + 1 == _PLAN_ATTEMPTS_MAX:
-                        raise
-            with self._guard(tree, run):
-                yield reader
-        finally:
-            with self._lock:
-                run.cursor = None
-            cursor.close()
-
-    def _execute(
-        self,
-        cursor: duckdb.DuckDBPyConnection,
-        tree: exp.Expr,
-        database: str,
-        run: _Run,
-        cutoff: int | None,
-    ) -> pa.RecordBatchReader:
-        began = self._clock.monotonic()
-        now_ns = int(self._clock.now().timestamp() * 1_000_000_000)
-        plan: Plan = self._planner.plan(tree, database, now_ns=now_ns)
-        run.statistics["QueryPlanningTimeInMillis"] = int((self._clock.monotonic() - began) * 1_000)
-        run.statistics["DataScannedInBytes"] = plan.scanned_bytes
-        if cutoff is not None and plan.scanned_bytes > cutoff:
-            raise QueryCancelled(
-                f"Bytes scanned limit was exceeded: the query reads {plan.scanned_bytes} bytes, "
-                f"its workgroup allows {cutoff}"
-            )
-        for name, table in plan.registered.items():
-            cursor.register(name, table)
-        with self._lock:
-            if run.cancelled:
-                raise QueryCancelled("Query cancelled by user")
-            run.cursor = cursor
-        with self._guard(tree, run):
-            return cursor.sql(plan.sql).to_arrow_reader(_BATCH_ROWS)
-
-    @contextmanager
-    def _guard(self, tree: exp.Expr, run: _Run) -> Iterator[None]:
-        try:
-            yield
-        except duckdb.Error as error:
-            raise translate(error, tree) from error
-        except (pa.ArrowException, OSError) as error:
-            # An error inside a batch reaches us through Arrow's reader, as text.
-            if run.cancelled or "INTERRUPT" in str(error):
-                raise QueryCancelled("Query cancelled by user") from error
-            raise translate(duckdb.Error(str(error)), tree) from error
-
-    @contextmanager
-    def _running(self, execution_id: str) -> Iterator[_Run]:
-        run = _Run()
+    def _running(self, execution_id: str) -> Iterator[Run]:
+        run = Run()
         with self._lock:
             self._runs[execution_id] = run
         try:
@@ -408,25 +306,42 @@ class QueryEngine:
             with self._lock:
                 del self._runs[execution_id]
 
-    def _end(self, execution_id: str, state: str, run: _Run, started: float, **rest: Any) -> None:
+    def _end(
+        self,
+        execution_id: str,
+        state: str,
+        run: Run,
+        started: float,
+        *,
+        reason: str | None = None,
+        error: QueryFailed | None = None,
+        outcome: Outcome | None = None,
+    ) -> None:
         engine_ms = int((self._clock.monotonic() - started) * 1_000)
+        measured = dict(run.statistics)
+        inside = {"input_rows": measured.pop("InputRows", 0)}
         statistics = {
             "DataScannedInBytes": 0,
             "QueryPlanningTimeInMillis": 0,
             "ResultReuseInformation": {"ReusedPreviousResult": False},
-            **run.statistics,
-            "EngineExecutionTimeInMillis": engine_ms,
             "ServicePreProcessingTimeInMillis": 0,
             "ServiceProcessingTimeInMillis": 0,
+            **measured,
+            "EngineExecutionTimeInMillis": engine_ms,
         }
         statistics["TotalExecutionTimeInMillis"] = engine_ms + statistics["QueryQueueTimeInMillis"]
-        self._executions.finish(execution_id, state, statistics=statistics, **rest)
+        if outcome is not None:
+            inside |= outcome.inside()
+            if outcome.manifest:
+                statistics["DataManifestLocation"] = outcome.manifest
+        self._executions.finish(
+            execution_id, state, reason=reason, error=error, statistics=statistics, inside=inside
+        )
 
 
-def _describe(sql: str) -> tuple[str, str, str]:
-    """(StatementType, SubstatementType, result extension); a guess for text that fails."""
+def _read(sql: str) -> Statement | None:
+    """None for text that can't be read: its run will say why."""
     try:
-        statement = read_statement(sql)
+        return read_statement(sql)
     except QueryFailed:
-        return "DML", "SELECT", ".csv"
-    return statement.type, statement.kind, ".csv" if statement.type == "DML" else ".txt"
+        return None

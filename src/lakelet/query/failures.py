@@ -13,13 +13,15 @@ from lakelet.query.parse import position
 _OWN = re.compile(r"(HIVE_[A-Z_]+|[A-Z]+(?:_[A-Z]+)+): (.*)", re.DOTALL)
 
 
-def translate(error: duckdb.Error, tree: exp.Expr | None) -> LakeletError:
+def translate(error: duckdb.Error, tree: exp.Expr | None, root: str = "\0") -> LakeletError:
     """What to tell of a DuckDB error.
 
     Args:
         tree: the statement as the user wrote it, to find positions in.
+        root: the buckets' folder, which is `s3:/` to the user.
     """
     text = re.sub(r"^[A-Z][\w ]*Error: ", "", str(error)).split("\n\n")[0].strip()
+    text = text.replace(f"{root}/", "s3://")
     if isinstance(error, duckdb.InterruptException):
         return QueryCancelled("Query cancelled by user")
     if "HIVE_BAD_DATA: " in text:

@@ -49,7 +49,6 @@ class FileFinder:
         """Every data file of the partitions, in the order of places and keys.
 
         Raises:
-            QueryFailed: HIVE_CANNOT_OPEN_SPLIT for a file in which no data can be found.
             FilesMoved: a file vanished between being listed and being read.
         """
         found: list[PartitionFile] = []
@@ -59,8 +58,6 @@ class FileFinder:
                 folder + facts.name: facts for folder, facts in self._listed(bucket, prefix, now_ns)
             }
             for key, facts in self._seen_through(view, bucket, prefix, files):
-                if facts.schema_id == UNREADABLE:
-                    raise self._unreadable(bucket, key)
                 found.append(PartitionFile(bucket, key, place, facts))
         return found
 
@@ -141,16 +138,29 @@ class FileFinder:
         found: int | None = stamp(bucket, prefix) if stamp else None
         return found
 
-    def _unreadable(self, bucket: str, key: str) -> QueryFailed | FilesMoved:
-        try:
-            self._store.head(bucket, key)
-        except ObjectNotFound:
-            return FilesMoved(f"s3://{bucket}/{key} is gone.")
-        return QueryFailed(
-            "HIVE_CANNOT_OPEN_SPLIT",
-            f"Error opening Hive split s3://{bucket}/{key}: not valid Parquet, JSON or CSV",
-            hint="Move it out of the table's folder, or name it with a leading `_`.",
-        )
+    def require_footers(self, files: Iterable[PartitionFile]) -> None:
+        """Of a Parquet table each file must have one.
+
+        Raises:
+            QueryFailed: HIVE_CANNOT_OPEN_SPLIT for a file without.
+            FilesMoved: it had none because it is gone.
+        """
+        for file in files:
+            if file.facts.schema_id != UNREADABLE:
+                continue
+            try:
+                self._store.head(file.bucket, file.key)
+            except ObjectNotFound as error:
+                raise FilesMoved(f"s3://{file.bucket}/{file.key} is gone.") from error
+            raise not_parquet(file)
+
+
+def not_parquet(file: PartitionFile) -> QueryFailed:
+    return QueryFailed(
+        "HIVE_CANNOT_OPEN_SPLIT",
+        f"Error opening Hive split s3://{file.bucket}/{file.key}: not valid Parquet File",
+        hint="Move it out of the table's folder, or name it with a leading `_`.",
+    )
 
 
 def _by_prefix(state: FolderState) -> str:

@@ -10,12 +10,13 @@ from sqlglot import exp
 
 from lakelet.catalog import Catalog
 from lakelet.catalog.crawl import split_location
+from lakelet.catalog.formats import PARQUET, format_of
 from lakelet.model.ports import ObjectStore
 from lakelet.query.analyse import Demand, analyse
 from lakelet.query.bind import Bound, bind
 from lakelet.query.files import FileFinder, PlainFiles
 from lakelet.query.generate import duckdb_sql
-from lakelet.query.names import name_outputs
+from lakelet.query.names import hide_path, name_outputs
 from lakelet.query.prune import prune
 from lakelet.query.scan import PlannedScan, plan_scan
 
@@ -31,6 +32,11 @@ class Plan:
     @property
     def scanned_bytes(self) -> int:
         return sum(scan.scanned_bytes for scan in self.scans)
+
+    @property
+    def input_rows(self) -> int:
+        """Rows of the files that are read, where their footers say."""
+        return sum(scan.rows for scan in self.scans)
 
 
 class Planner:
@@ -58,6 +64,7 @@ class Planner:
         """Raises QueryFailed; FilesMoved where planning again will help."""
         bound = bind(name_outputs(tree.copy()), self._catalog, database)
         demands = analyse(bound)
+        hide_path(bound, demands)
         sql = duckdb_sql(bound.tree)
         planned = []
         view = self._finder.view((*self._journal_buckets, *_buckets(bound)))
@@ -65,6 +72,8 @@ class Planner:
             demand = demands.get(placeholder, Demand())
             places = prune(self._catalog, scan, demand, self._cursor)
             files = self._finder.files(places, view, now_ns=now_ns)
+            if format_of(scan.table["StorageDescriptor"]) == PARQUET:
+                self._finder.require_footers(files)
             ready = plan_scan(scan, demand, files, self._catalog.folders, self._store, len(places))
             sql = sql.replace(placeholder, ready.sql)
             planned.append(ready)

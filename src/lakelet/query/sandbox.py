@@ -32,6 +32,7 @@ class Sandbox:
             memory_limit: "2GB", "60%"; DuckDB's default is 80 % of the machine.
             spill_folder: where sorts and joins that outgrow memory go; nowhere if None.
         """
+        self.root = str(folders[0])
         self._connection = duckdb.connect(":memory:")
         self._lock = threading.Lock()
         settings = {

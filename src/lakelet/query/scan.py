@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from lakelet.catalog.expression import NULL_PARTITION
 from lakelet.catalog.folders import FolderMemory, Schema
+from lakelet.catalog.footers import UNREADABLE
 from lakelet.catalog.formats import CSV, JSON, PARQUET, format_of
 from lakelet.catalog.types import parse_type
 from lakelet.query.analyse import HIDDEN_COLUMNS, Demand
 from lakelet.query.bind import Scan
 from lakelet.query.errors import QueryFailed
-from lakelet.query.files import PartitionFile, PlainFiles
+from lakelet.query.files import PartitionFile, PlainFiles, not_parquet
 from lakelet.query.text_formats import csv_source, json_source
 from lakelet.query.types import duckdb_type, quote, quote_text, readable_as, trino_type
 
@@ -21,10 +22,12 @@ class PlannedScan:
     """A scan ready to run."""
 
     placeholder: str
+    name: str
     sql: str  # a subquery, in parentheses
     file_count: int
     partition_count: int
     scanned_bytes: int
+    rows: int
 
 
 def plan_scan(
@@ -55,13 +58,15 @@ def plan_scan(
     elif kind == PARQUET:
         sql = _parquet(scan, demand, files, memory, store)
     else:
-        sql = _text(scan, demand, files, store, kind)
+        sql = _text(scan, demand, files, memory, store, kind)
     return PlannedScan(
         scan.placeholder,
+        scan.name,
         f"({sql})",
         len(files),
         partition_count,
         _scanned_bytes(kind, demand, files, memory),
+        sum(file.facts.rows for file in files),
     )
 
 
@@ -145,11 +150,7 @@ def _parquet_group(
     by_path: bool,
 ) -> str:
     if schema.format != PARQUET:
-        raise QueryFailed(
-            "HIVE_CANNOT_OPEN_SPLIT",
-            f"Error opening Hive split {_uri(files[0])}: not valid Parquet File",
-            hint="Move it out of the table's folder, or name it with a leading `_`.",
-        )
+        raise not_parquet(files[0])
     physical = {name.lower(): (name, kind) for name, kind in schema.columns}
     columns = [
         _parquet_column(name, declared, physical.get(name), files[0])
@@ -229,17 +230,25 @@ def path_literal(store: PlainFiles, file: PartitionFile) -> str:
 
 
 def _text(
-    scan: Scan, demand: Demand, files: Sequence[PartitionFile], store: PlainFiles, kind: str
+    scan: Scan,
+    demand: Demand,
+    files: Sequence[PartitionFile],
+    memory: FolderMemory,
+    store: PlainFiles,
+    kind: str,
 ) -> str:
     groups: dict[tuple[object, ...], list[PartitionFile]] = defaultdict(list)
     for file in files:
-        groups[(file.place, file.key.endswith(".gz"))].append(file)
+        groups[(file.place, file.key.endswith(".gz"), file.facts.schema_id)].append(file)
     parts = []
     for members in groups.values():
         paths = f"[{', '.join(path_literal(store, file) for file in members)}]"
         filename = "$path" in demand.columns
         make = {JSON: json_source, CSV: csv_source}[kind]
-        source = make(scan, paths, members[0].key.endswith(".gz"), filename)
+        schema_id = members[0].facts.schema_id
+        known = () if schema_id == UNREADABLE else memory.schema(schema_id).columns
+        spelling = {name.lower(): name for name, _ in known}
+        source = make(scan, paths, members[0].key.endswith(".gz"), filename, spelling)
         columns = [*source.columns, *_keys(scan, members[0], False)]
         if filename:
             columns.append(f"{_path_column(members[0], store)} AS {quote('$path')}")

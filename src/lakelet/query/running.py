@@ -1,0 +1,206 @@
+"""A query's tree to Arrow batches: planned, executed, and planned again if files moved."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from lakelet.model.ports import Clock
+from lakelet.query.errors import FilesMoved, QueryCancelled, QueryFailed
+from lakelet.query.failures import translate
+from lakelet.query.plan import Plan, Planner
+from lakelet.query.sandbox import Sandbox
+from lakelet.query.types import quote
+
+_BATCH_ROWS = 65_536
+_PLAN_ATTEMPTS_MAX = 5  # each after files moved under a running query
+
+
+@dataclass
+class Run:
+    """A query under way: what stops it, and what it has measured so far."""
+
+    cutoff_bytes: int | None = None
+    cancelled: bool = False
+    cursor: duckdb.DuckDBPyConnection | None = None
+    statistics: dict[str, Any] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def cancel(self) -> None:
+        with self.lock:
+            self.cancelled = True
+            if self.cursor is not None:
+                self.cursor.interrupt()
+
+    def check(self) -> None:
+        if self.cancelled:
+            raise QueryCancelled("Query cancelled by user")
+
+
+class Runner:
+    """Runs trees in the sandbox."""
+
+    def __init__(self, planner: Planner, sandbox: Sandbox, clock: Clock) -> None:
+        self._planner = planner
+        self._sandbox = sandbox
+        self._clock = clock
+
+    def plan(self, tree: exp.Expr, database: str, run: Run) -> Plan:
+        """Plan, and note in `run` how long it took and what will be read.
+
+        Raises:
+            QueryFailed; QueryCancelled: it would read more than its cutoff; FilesMoved.
+        """
+        began = self._clock.monotonic()
+        now_ns = int(self._clock.now().timestamp() * 1_000_000) * 1_000
+        plan = self._planner.plan(tree, database, now_ns=now_ns)
+        run.statistics["QueryPlanningTimeInMillis"] = int((self._clock.monotonic() - began) * 1_000)
+        if run.cutoff_bytes is not None and plan.scanned_bytes > run.cutoff_bytes:
+            # Known before anything is read, so nothing is scanned and nothing billed.
+            raise QueryCancelled(
+                f"Query cancelled! : Bytes scanned limit was exceeded: the query reads "
+                f"{plan.scanned_bytes} bytes, its workgroup allows {run.cutoff_bytes}"
+            )
+        return plan
+
+    @contextmanager
+    def answer(
+        self,
+        tree: exp.Expr,
+        database: str,
+        run: Run,
+        casts: Sequence[tuple[str, str]] | None = None,
+    ) -> Iterator[pa.RecordBatchReader]:
+        """The answer's batches, as DuckDB makes them.
+
+        A plan holds a list of files. If compaction or a replay takes one of these before
+        it is opened, nothing of the answer has been used yet, and the query is planned
+        afresh: the reader never sees half of a change.
+
+        Args:
+            casts: (name, DuckDB type) of each column that is wanted, by position.
+        """
+        cursor = self._sandbox.cursor()
+        try:
+            reader = self._start(cursor, tree, database, run, casts)
+            with self._guard(tree, run):
+                yield reader
+        finally:
+            with run.lock:
+                run.cursor = None
+            cursor.close()
+
+    def _start(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        tree: exp.Expr,
+        database: str,
+        run: Run,
+        casts: Sequence[tuple[str, str]] | None,
+    ) -> pa.RecordBatchReader:
+        for _ in range(_PLAN_ATTEMPTS_MAX - 1):
+            try:
+                return self._execute(cursor, tree, database, run, casts)
+            except FilesMoved:
+                run.check()
+        return self._execute(cursor, tree, database, run, casts)
+
+    def _execute(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        tree: exp.Expr,
+        database: str,
+        run: Run,
+        casts: Sequence[tuple[str, str]] | None,
+    ) -> pa.RecordBatchReader:
+        plan = self.plan(tree, database, run)
+        for name, table in plan.registered.items():
+            cursor.register(name, table)
+        with run.lock:
+            run.check()
+            run.cursor = cursor
+        with self._guard(tree, run):
+            relation = cursor.sql(plan.sql)
+            if casts is not None:
+                relation = relation.project(_project(relation, casts))
+            elif any(str(kind) in _WIDE for kind in relation.types):
+                relation = relation.project(_project(relation, _narrowed(relation)))
+            run.statistics["DataScannedInBytes"] = plan.scanned_bytes
+            run.statistics["InputRows"] = plan.input_rows
+            return relation.to_arrow_reader(_BATCH_ROWS)
+
+    @contextmanager
+    def _guard(self, tree: exp.Expr, run: Run) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise translate(error, tree, self._sandbox.root) from error
+        except (pa.ArrowException, OSError) as error:
+            # An error inside a batch reaches us through Arrow's reader, as text.
+            run.check()
+            raise translate_text(str(error), tree, self._sandbox.root) from error
+
+    def explain(self, tree: exp.Expr, database: str, *, analyze: bool, run: Run) -> str:
+        """DuckDB's plan as text; with `analyze` the query is run and its operators timed."""
+        plan = self.plan(tree, database, run)
+        cursor = self._sandbox.cursor()
+        try:
+            for name, table in plan.registered.items():
+                cursor.register(name, table)
+            verb = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
+            with self._guard(tree, run):
+                rows = cursor.execute(f"{verb} {plan.sql}").fetchall()
+        finally:
+            cursor.close()
+        if analyze:
+            run.statistics["DataScannedInBytes"] = plan.scanned_bytes
+        scans = [
+            f"scan {scan.name}: {scan.partition_count} partitions, {scan.file_count} files, "
+            f"{scan.scanned_bytes} bytes"
+            for scan in plan.scans
+        ]
+        return "\n".join([*scans, *(str(row[-1]) for row in rows)])
+
+
+# DuckDB sums integers into 128 bits, where Athena's sum is a bigint.
+_WIDE = frozenset(("HUGEINT", "UHUGEINT", "UBIGINT"))
+
+
+def _narrowed(relation: duckdb.DuckDBPyRelation) -> list[tuple[str, str]]:
+    return [
+        (name, "BIGINT" if str(kind) in _WIDE else "")
+        for name, kind in zip(relation.columns, relation.types, strict=True)
+    ]
+
+
+def _project(relation: duckdb.DuckDBPyRelation, casts: Sequence[tuple[str, str]]) -> str:
+    """By position: an answer may have two columns of one name."""
+    if len(casts) != len(relation.columns):
+        raise QueryFailed(
+            "TYPE_MISMATCH",
+            f"Insert query has {len(relation.columns)} columns, the table takes {len(casts)}",
+        )
+    return ", ".join(
+        f"CAST(#{index} AS {kind}) AS {quote(name)}" if kind else f"#{index} AS {quote(name)}"
+        for index, (name, kind) in enumerate(casts, 1)
+    )
+
+
+def translate_text(text: str, tree: exp.Expr, root: str) -> Exception:
+    """An error that lost its class on the way: DuckDB's text still names the kind."""
+    kinds = {
+        "Conversion Error": duckdb.ConversionException,
+        "Out of Range Error": duckdb.OutOfRangeException,
+        "Invalid Input Error": duckdb.InvalidInputException,
+        "Out of Memory Error": duckdb.OutOfMemoryException,
+        "IO Error": duckdb.IOException,
+        "INTERRUPT": duckdb.InterruptException,
+    }
+    kind = next((kind for words, kind in kinds.items() if words in text), duckdb.Error)
+    start = min((text.find(words) for words in kinds if words in text), default=0)
+    return translate(kind(text[start:]), tree, root)
