@@ -194,7 +194,7 @@ def test_what_botocore_writes_we_read(case: tuple[str, str, str, dict[str, Any]]
 
 @pytest.mark.parametrize("case", [c for c in REQUESTS if c[2] == JSON], ids=case_name)
 def test_the_fast_and_the_slow_way_agree(case: tuple[str, str, str, dict[str, Any]]) -> None:
-    service, operation, protocol, parameters = case
+    service, operation, _, parameters = case
     request = written_by_botocore(*case)
     model = service_model(service).operation_model(operation)
     assert parse_slowly(model.input_shape, request.body) == parameters

@@ -9,8 +9,11 @@ from lakelet.wire.sigv4 import Verified, is_hash
 
 
 def check_payload(body: bytes, verified: Verified) -> None:
-    """Raises RequestRefused where a body is not the one whose hash was signed."""
-    signed = verified.payload_sha256
+    """Raises RequestRefused where a body is not the one whose hash was declared and signed.
+
+    Only S3 declares; for other services the body's own hash is part of the signature.
+    """
+    signed = verified.declared_sha256
     if is_hash(signed) and hashlib.sha256(body).hexdigest() != signed:
         raise RequestRefused(
             "XAmzContentSHA256Mismatch",

@@ -74,7 +74,7 @@ class Verified:
 
     claim: Claim
     signing_key: bytes
-    payload_sha256: str  # what was signed for the body: a hash, or one of the STREAMING words
+    declared_sha256: str = ""  # S3's word for its body, still to be compared: a hash, or a word
 
 
 def read_claim(request: HttpRequest) -> Claim | None:
@@ -113,7 +113,8 @@ def verify(
     for query in _canonical_queries(request, claim):
         expected = _signature(request, claim, key, query, payload_sha256)
         if hmac.compare_digest(expected, claim.signature):
-            return Verified(claim, key, payload_sha256)
+            is_declared = claim.scope.service == "s3"
+            return Verified(claim, key, payload_sha256 if is_declared else "")
     raise ProtocolRefusal(
         Refusal.WRONG_SIGNATURE,
         "The request signature we calculated does not match the signature you provided. "
@@ -137,24 +138,37 @@ def sign_text(key: bytes, text: str) -> str:
 
 
 def _claim_from_header(authorization: str, request: HttpRequest) -> Claim:
-    fields = {}
-    for part in authorization[len(ALGORITHM) :].split(","):
-        name, _, value = part.strip().partition("=")
-        fields[name] = value
-    missing = [n for n in ("Credential", "SignedHeaders", "Signature") if not fields.get(n)]
-    if missing:
-        raise _malformed(f"Authorization header requires '{missing[0]}' parameter.")
+    # The signature stands last in every SDK's header; what is before it is the same for
+    # all requests of one client and day.
+    head, named, signature = authorization.rpartition("Signature=")
+    if not named or "," in signature or "Signature=" in head:
+        fields = dict(_authorization_fields(authorization))
+        signature = fields.pop("Signature", "")
+        head = ALGORITHM + " " + ",".join(f"{name}={value}" for name, value in fields.items())
+    access_key_id, scope, signed_headers = _claimed(head.rstrip(" ,"))
+    if not signature.strip():
+        raise _malformed("Authorization header requires 'Signature' parameter.")
     stamp = request.headers.get("x-amz-date") or ""
     if not stamp:
         raise _malformed("Authorization header requires existence of an 'X-Amz-Date' header.")
+    return Claim(access_key_id, scope, signed_headers, signature.strip(), _instant(stamp))
+
+
+@lru_cache(maxsize=256)
+def _claimed(head: str) -> tuple[str, Scope, tuple[str, ...]]:
+    """Key, scope and signed headers of an Authorization header without its signature."""
+    fields = dict(_authorization_fields(head))
+    missing = [name for name in ("Credential", "SignedHeaders") if not fields.get(name)]
+    if missing:
+        raise _malformed(f"Authorization header requires '{missing[0]}' parameter.")
     access_key_id, scope = _credential(fields["Credential"])
-    return Claim(
-        access_key_id,
-        scope,
-        tuple(fields["SignedHeaders"].lower().split(";")),
-        fields["Signature"],
-        _instant(stamp),
-    )
+    return access_key_id, scope, tuple(fields["SignedHeaders"].lower().split(";"))
+
+
+def _authorization_fields(authorization: str) -> Iterable[tuple[str, str]]:
+    for part in authorization[len(ALGORITHM) :].split(","):
+        name, _, value = part.strip().partition("=")
+        yield name, value
 
 
 def _claim_from_query(query: Mapping[str, str]) -> Claim:
@@ -187,6 +201,7 @@ def _credential(text: str) -> tuple[str, Scope]:
     return parts[0], Scope(parts[1], parts[2], parts[3])
 
 
+@lru_cache(maxsize=256)  # strptime is slow, and requests of one second share a stamp
 def _instant(stamp: str) -> datetime:
     try:
         return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
@@ -202,7 +217,7 @@ def _malformed(message: str) -> ProtocolRefusal:
 
 
 def _check_instant(claim: Claim, now: datetime) -> None:
-    if claim.signed_at.strftime("%Y%m%d") != claim.scope.date:
+    if _stamp(claim.signed_at)[:8] != claim.scope.date:
         raise ProtocolRefusal(
             Refusal.WRONG_SIGNATURE,
             f"Date in Credential scope ({claim.scope.date}) is not the day of X-Amz-Date.",
@@ -222,12 +237,13 @@ def _check_instant(claim: Claim, now: datetime) -> None:
 
 def _check_headers_signed(request: HttpRequest, claim: Claim) -> None:
     """Headers that decide something must be covered, or a man in the middle could add them."""
-    deciding = {name for name in request.headers if name.startswith("x-amz-")} | {"host"}
-    if unsigned := sorted(deciding.difference(claim.signed_headers)):
+    deciding = [name for name in request.headers if name.startswith("x-amz-")]
+    unsigned = [name for name in (*deciding, "host") if name not in claim.signed_headers]
+    if unsigned:
         raise ProtocolRefusal(
             Refusal.WRONG_SIGNATURE,
             f"There were headers present in the request which were not signed: "
-            f"{', '.join(unsigned)}.",
+            f"{', '.join(sorted(unsigned))}.",
         )
 
 
@@ -258,21 +274,20 @@ def _signature(
             payload_sha256,
         )
     )
-    text = "\n".join(
-        (
-            ALGORITHM,
-            _stamp(claim.signed_at),
-            str(claim.scope),
-            hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest(),
-        )
-    )
-    return sign_text(key, text)
+    digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
+    return sign_text(key, f"{ALGORITHM}\n{_stamp(claim.signed_at)}\n{claim.scope}\n{digest}")
 
 
 def _canonical_path(request: HttpRequest, claim: Claim) -> str:
     if claim.scope.service == "s3":  # encoded once, dots and slashes as they are
         return quote(unquote(request.raw_path, errors="surrogateescape"), safe="/~")
-    return quote(_without_dots(request.raw_path), safe="/~")  # as sent, encoded again
+    return _encoded_again(request.raw_path)
+
+
+@lru_cache(maxsize=64)  # these services have one address, `/`
+def _encoded_again(raw_path: str) -> str:
+    """The path as sent, encoded once more."""
+    return quote(_without_dots(raw_path), safe="/~")
 
 
 def _without_dots(path: str) -> str:
@@ -288,6 +303,9 @@ def _without_dots(path: str) -> str:
 
 def _canonical_queries(request: HttpRequest, claim: Claim) -> Iterable[str]:
     """As sent first; else with every name and value encoded anew, for lax clients."""
+    if not request.query_string:
+        yield ""
+        return
     raw = [pair.partition("=")[::2] for pair in request.query_string.split("&") if pair]
     if claim.is_presigned:
         raw = [pair for pair in raw if pair[0] != "X-Amz-Signature"]
@@ -307,5 +325,6 @@ def _header(request: HttpRequest, name: str) -> str:
     return " ".join(request.headers.get(name, "").split())
 
 
+@lru_cache(maxsize=256)
 def _stamp(at: datetime) -> str:
     return at.strftime("%Y%m%dT%H%M%SZ")
