@@ -23,6 +23,8 @@ from lakelet.model.manifest import Manifest
 STOP_BEFORE_END_MS = 15_000
 NAMESPACE = "Lakelet"  # the dashboard and alarms of the template read it
 DIMENSION = "Pipeline"
+# Beside `Records`, from `lakelet replay --on aws`: objects that are done are made anew.
+AGAIN = "again"
 
 
 class EventNotUnderstood(LakeletError):
@@ -53,7 +55,8 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     if event.get("Event") == "s3:TestEvent":
         _say("INFO", "a test event, sent when the notification was set up")
         return {"done": 0}
-    report = transform_all(_runner(), list(named_objects(event)), context)
+    again = event.get(AGAIN) is True
+    report = transform_all(_runner(), list(named_objects(event)), context, again=again)
     if report.failed:
         first = next(iter(report.failed.items()))
         raise SomeFailed(
@@ -63,7 +66,9 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     return {"done": len(report.done), "done_before": len(report.done_before)}
 
 
-def transform_all(runner: Runner, objects: list[tuple[str, str]], context: Any) -> Report:
+def transform_all(
+    runner: Runner, objects: list[tuple[str, str]], context: Any, *, again: bool = False
+) -> Report:
     """Try each (bucket, key) while there is time."""
     report = Report()
 
@@ -81,14 +86,16 @@ def transform_all(runner: Runner, objects: list[tuple[str, str]], context: Any) 
             report.failed[key] = "aws.out_of_time: no time was left to begin it"
             _say("WARNING", "no time left", key=key)
         else:
-            _transform_one(runner, key, is_late, report)
+            _transform_one(runner, key, is_late, report, again)
     return report
 
 
-def _transform_one(runner: Runner, key: str, is_late: Any, report: Report) -> None:
+def _transform_one(
+    runner: Runner, key: str, is_late: Any, report: Report, again: bool = False
+) -> None:
     started = time.monotonic()
     try:
-        manifest, made = runner.transform(key, stop=is_late)
+        manifest, made = runner.transform(key, again=again, stop=is_late)
     except LakeletError as error:
         report.failed[key] = f"{error.code}: {error.message}"
         _say("ERROR", error.message, key=key, code=error.code)
