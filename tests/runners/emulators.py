@@ -1,6 +1,7 @@
 """AWS on the loopback: moto's S3, and Lambda's Runtime API around the real runtime client."""
 
 import json
+import logging
 import os
 import queue
 import subprocess
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from time import time
+from urllib.request import Request, urlopen
 
 import boto3
 from moto.server import ThreadedMotoServer
@@ -29,11 +31,15 @@ WAIT_SECONDS = 60
 @contextmanager
 def s3_emulator():
     """The endpoint of an S3 of our own."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs every request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    # Its state is the process's: another test's buckets would still be there.
+    urlopen(Request(f"{endpoint}/moto-api/reset", method="POST")).close()
     try:
-        yield f"http://{host}:{port}"
+        yield endpoint
     finally:
         server.stop()
 
