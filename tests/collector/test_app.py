@@ -182,6 +182,7 @@ def test_gzip_is_accepted_members_and_all(door):
         (gzip.compress(b" " * 60_000_000), "gzip", 413),
         (gzip.compress(b" " * 5_000_000) * 4, "gzip", 413),
     ],
+    ids=["no gzip", "cut off", "more behind", "brotli", "bomb", "bomb of members"],
 )
 def test_bad_and_exploding_compression_is_refused(door, body, encoding, status):
     assert len(body) < 200_000

@@ -26,7 +26,7 @@ NOW = datetime(2026, 3, 9, 14, 30, tzinfo=UTC)
 
 
 def encode(event, encoding=Encoding()):  # noqa: B008 - frozen
-    return encode_event(event, encoding, event_id="made-here", now=NOW)
+    return encode_event(event, encoding, new_event_id=lambda: "made-here", now=lambda: NOW)
 
 
 def test_an_event_gets_an_id_and_an_instant_only_where_it_has_none():
@@ -56,11 +56,20 @@ def test_an_event_gets_an_id_and_an_instant_only_where_it_has_none():
 def test_text_and_bytes_are_taken_as_they_are_but_for_the_delimiter(event, data):
     assert encode(event) == data
     raw = Encoding(delimiter=b"")
-    assert encode_event(b"\x00\x01", raw, event_id="", now=NOW) == b"\x00\x01"
+    assert encode(b"\x00\x01", raw) == b"\x00\x01"
 
 
 @pytest.mark.parametrize(
-    "event", [{"a": object()}, {"a": "\ud800"}, "\ud800", {(): 1}, {"a": b"x" * RECORD_BYTES_MAX}]
+    "event",
+    [
+        [1, 2],
+        None,
+        {"a": object()},
+        {"a": "\ud800"},
+        "\ud800",
+        {(): 1},
+        {"a": b"x" * RECORD_BYTES_MAX},
+    ],
 )
 def test_what_cannot_be_a_record_is_refused_at_once(event):
     with pytest.raises(EventInvalid):

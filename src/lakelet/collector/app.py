@@ -219,7 +219,13 @@ class Collector:
 
     async def _take(self, visit: Visit, events: Sequence[Sequence[bytes | Rejected]]) -> Response:
         """Each event (its one or more JSON texts) into the sink, and the answer."""
-        records = [[self._record(visit, text) for text in texts] for texts in events]
+        added = additions(
+            self._settings.enrichment,
+            now=self._clock.now(),
+            address=visit.address,
+            user_agent=visit.request.headers.get("user-agent", ""),
+        )
+        records = [[self._record(text, added) for text in texts] for texts in events]
         # An event with a text that cannot go is not taken by halves.
         whole = [r for texts in records for r in texts if _is_whole(texts)]
         puts = iter(await self._put(visit.stream, [r for r in whole if isinstance(r, bytes)]))
@@ -235,16 +241,11 @@ class Collector:
             retry_after_seconds=self._settings.retry_after_seconds,
         )
 
-    def _record(self, visit: Visit, text: bytes | Rejected) -> bytes | Rejected:
+    def _record(self, text: bytes | Rejected, added: Mapping[str, Any]) -> bytes | Rejected:
         if isinstance(text, Rejected):
             return text
-        added = additions(
-            self._settings.enrichment,
-            event_id=self._new_event_id(),
-            now=self._clock.now(),
-            address=visit.address,
-            user_agent=visit.request.headers.get("user-agent", ""),
-        )
+        if self._settings.enrichment.event_id:
+            added = {"event_id": self._new_event_id(), **added}
         return to_record(text, added)
 
     async def _put(self, stream: str, records: Sequence[bytes]) -> list[Put]:

@@ -99,12 +99,11 @@ def _with_fields(
 
 
 def additions(
-    enrichment: Enrichment, *, event_id: str, now: datetime, address: str, user_agent: str
+    enrichment: Enrichment, *, now: datetime, address: str, user_agent: str
 ) -> dict[str, Any]:
-    """What this server adds to an event that does not say it itself."""
+    """What this server adds to each event of a request that does not say it itself,
+    but for the id, which is the event's alone."""
     added: dict[str, Any] = {}
-    if enrichment.event_id:
-        added["event_id"] = event_id
     if enrichment.timestamp:
         added["timestamp"] = now
     if enrichment.ip_field and address:

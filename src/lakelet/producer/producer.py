@@ -82,8 +82,8 @@ class _Face:
         return encode_event(
             event,
             self._settings.encoding,
-            event_id=self._new_event_id(),
-            now=self._clock.now(),
+            new_event_id=self._new_event_id,
+            now=self._clock.now,
         )
 
     def _close_at_exit(self) -> None:

@@ -1,7 +1,7 @@
 """Events become records: encoding, the service's limits, packing. Pure."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -41,7 +41,11 @@ class Encoding:
 
 
 def encode_event(
-    event: Mapping[str, Any] | str | bytes, encoding: Encoding, *, event_id: str, now: datetime
+    event: Mapping[str, Any] | str | bytes,
+    encoding: Encoding,
+    *,
+    new_event_id: Callable[[], str],
+    now: Callable[[], datetime],
 ) -> bytes:
     """One event as the bytes of one record.
 
@@ -51,7 +55,19 @@ def encode_event(
     Raises:
         EventInvalid: it has no JSON form, or more than 1,024,000 bytes.
     """
-    data = event if isinstance(event, bytes) else _to_bytes(event, encoding, event_id, now)
+    try:
+        if isinstance(event, bytes):
+            data = event
+        elif isinstance(event, str):
+            data = event.encode()
+        else:
+            data = msgspec.json.encode(_completed(event, encoding, new_event_id, now))
+    # A lone surrogate is a UnicodeEncodeError, which is a ValueError; no mapping, no `get`.
+    except (TypeError, ValueError, AttributeError, RecursionError, msgspec.MsgspecError) as error:
+        raise EventInvalid(
+            f"an event of type {type(event).__name__} has no JSON form: {error}",
+            hint="Use text, numbers, booleans, None, datetimes, lists and dicts with text keys.",
+        ) from error
     if encoding.delimiter and not data.endswith(encoding.delimiter):
         data += encoding.delimiter
     if len(data) > RECORD_BYTES_MAX:
@@ -62,26 +78,19 @@ def encode_event(
     return data
 
 
-def _to_bytes(
-    event: Mapping[str, Any] | str, encoding: Encoding, event_id: str, now: datetime
-) -> bytes:
-    try:
-        if isinstance(event, str):
-            return event.encode()
-        return msgspec.json.encode({**event, **_missing(event, encoding, event_id, now)})
-    # A lone surrogate is a UnicodeEncodeError, which is a ValueError.
-    except (TypeError, ValueError, AttributeError, msgspec.MsgspecError, RecursionError) as error:
-        raise EventInvalid(
-            f"an event of type {type(event).__name__} has no JSON form: {error}",
-            hint="Use text, numbers, booleans, None, datetimes, lists and dicts with text keys.",
-        ) from error
-
-
-def _missing(
-    event: Mapping[str, Any], encoding: Encoding, event_id: str, now: datetime
-) -> dict[str, Any]:
-    fill = {encoding.event_id_field: event_id, encoding.timestamp_field: now}
-    return {name: value for name, value in fill.items() if name and event.get(name) is None}
+def _completed(
+    event: Mapping[str, Any],
+    encoding: Encoding,
+    new_event_id: Callable[[], str],
+    now: Callable[[], datetime],
+) -> Mapping[str, Any]:
+    """The event, or a copy with what it lacks. Making ids is a third of a send's cost."""
+    missing: dict[str, Any] = {}
+    if encoding.event_id_field and event.get(encoding.event_id_field) is None:
+        missing[encoding.event_id_field] = new_event_id()
+    if encoding.timestamp_field and event.get(encoding.timestamp_field) is None:
+        missing[encoding.timestamp_field] = now()
+    return {**event, **missing} if missing else event
 
 
 def request_bytes(record: Record) -> int:
