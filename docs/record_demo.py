@@ -1,5 +1,6 @@
 """Draw docs/demo.svg anew from a real run of the demo: python docs/record_demo.py"""
 
+import contextlib
 import io
 import re
 import tempfile
@@ -20,11 +21,11 @@ def main() -> None:
         record=True, width=100, highlight=False, color_system="truecolor", file=io.StringIO()
     )
     render.stdout = lambda: console
-    with tempfile.TemporaryDirectory() as scratch:
-        status = run_demo(events=50_000, folder=Path(scratch) / "demo-data", port=4566, once=True)
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        status = run_demo(events=50_000, folder=Path("demo-data"), port=4566, once=True)
         text = console.export_svg(title="make demo ONCE=1", code_format=without_web_fonts())
     if status == 0:
-        TARGET.write_text(text.replace(f"{scratch}/", ""), "utf-8")
+        TARGET.write_text(text, "utf-8")
 
 
 def without_web_fonts() -> str:
