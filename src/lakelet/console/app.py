@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from nicegui import ui
 
 from lakelet.console.memory import Memory
-from lakelet.console.pages import data, overview, query
+from lakelet.console.pages import data, health, overview, query
 from lakelet.console.results import Results
 from lakelet.model.errors import LakeletError
 
@@ -25,6 +25,7 @@ def build_app(node: "Node") -> FastAPI:
     _answer_rows(app, results)
     overview.register(node)
     data.register(node)
+    health.register(node)
     query.register(node, results, memory)
     ui.run_with(
         app,

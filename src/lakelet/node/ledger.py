@@ -65,6 +65,27 @@ class LedgerIndex:
             "dropped": dropped,
         }
 
+    def by_day(self, limit: int = 31) -> list[dict[str, Any]]:
+        """The ledger by day of arrival (UTC), newest first; `imbalance` is 0 where it adds up."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT substr(received_at, 1, 10) AS day, total(events), total(rows),"
+                " total(duplicates),"
+                " total((SELECT total(value) FROM json_each(quarantined))),"
+                " total((SELECT total(value) FROM json_each(dropped)))"
+                " FROM manifests GROUP BY 1 ORDER BY 1 DESC LIMIT ?",
+                (limit,),
+            ).fetchall()
+        names = ("events", "rows", "duplicates", "quarantined", "dropped")
+        days = [
+            {"day": day, **{n: int(c) for n, c in zip(names, counts, strict=True)}}
+            for day, *counts in rows
+        ]
+        return [
+            day | {"imbalance": day["events"] - sum(int(day[name]) for name in names[1:])}
+            for day in days
+        ]
+
     def rebuild(self, store: ObjectStore, bucket: str) -> None:
         """Read manifests the index does not know: after an upgrade, a copy, a crash."""
         with self._lock:
