@@ -68,7 +68,7 @@ def _resolve(futures: list[Any]) -> None:
             future.set_result(None)
 
 
-def lakelet_app(folder: Path) -> Any:
+def lakelet_app(folder: Path) -> tuple[Any, Any]:
     """The real door: signatures, limits, log, and delivery of all that is accepted."""
     from lakelet.model.pipeline import Pipeline
     from lakelet.node.ingestion import Ingestion
@@ -78,6 +78,7 @@ def lakelet_app(folder: Path) -> Any:
     from lakelet.wire.app import build_app
     from lakelet.wire.credentials import Credentials
     from lakelet.wire.firehose import firehose_service
+    from lakelet.wire.firehose_fast import FastPuts
 
     clock, pipeline = SystemClock(), Pipeline()
     (folder / "state").mkdir()
@@ -92,13 +93,14 @@ def lakelet_app(folder: Path) -> Any:
     )
     ingestion.start()
     keys = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
-    return build_app({"firehose": firehose_service(ingestion)}, credentials=keys, clock=clock)
+    app = build_app({"firehose": firehose_service(ingestion)}, credentials=keys, clock=clock)
+    return app, FastPuts(ingestion, credentials=keys, clock=clock).http_protocol()
 
 
 def main() -> None:
     kind, port, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    app = BareApp(folder) if kind == "bare" else lakelet_app(folder)
-    server = Server(app, listen("127.0.0.1", port), on_ready=lambda: print("ready", flush=True))
+    app, protocol = (BareApp(folder), None) if kind == "bare" else lakelet_app(folder)
+    server = Server(app, listen("127.0.0.1", port), http_protocol=protocol)
     uvloop.run(server.serve())
 
 

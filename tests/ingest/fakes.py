@@ -1,7 +1,8 @@
 """A bucket that remembers every put, and can be told to refuse the next ones."""
 
 import hashlib
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -56,3 +57,13 @@ class FakeStore:
 
     def names(self) -> list[str]:
         return sorted(key for _, key in self.bodies)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Look again each time the other threads had a turn; no fixed wait."""
+    gate = threading.Event()
+    for _ in range(20_000):
+        if condition():
+            return
+        gate.wait(0.001)
+    raise AssertionError("it never happened")

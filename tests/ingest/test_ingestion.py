@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import threading
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from lakelet.model.pipeline import Pipeline, StreamSettings
 from lakelet.node.ingestion import Ingestion
 from lakelet.testing.clock import ManualClock
 from lakelet.testing.files import FaultyFileSystem
-from tests.ingest.fakes import FakeStore
+from tests.ingest.fakes import FakeStore, wait_until
 
 NAME = "clickstream"
 
@@ -119,16 +118,6 @@ def test_the_ledger_accounts_for_every_position(world) -> None:
     assert [d.etag for d in deliveries] == [i.etag for i in world.store.infos.values()]
     assert ingestion.position_delivered(NAME) == ingestion.position_next(NAME) == 5
     assert list(ingestion.deliveries("another")) == []
-
-
-def wait_until(condition) -> None:
-    """Look again each time the other threads had a turn; no fixed wait."""
-    gate = threading.Event()
-    for _ in range(20_000):
-        if condition():
-            return
-        gate.wait(0.001)
-    raise AssertionError("it never happened")
 
 
 def test_a_buffer_is_delivered_by_age(world) -> None:

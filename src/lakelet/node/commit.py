@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
+from typing import Protocol
 
 from lakelet.ingest.errors import LogUnavailable
 from lakelet.ingest.log import Log
@@ -24,16 +25,25 @@ _FRAME_PAYLOAD_BYTES = 1024 * 1024
 _GROUP_REQUESTS_MAX = 256
 
 
+class Owner(Protocol):
+    """A stream, as the commit thread knows it."""
+
+    log: Log
+
+    def note_durable(self, size_bytes: int, end_position: int, arrived_ms: int) -> None:
+        """Records up to a position are durable: told in log order, before the answers."""
+
+    def note_refused(self, size_bytes: int) -> None:
+        """As many bytes were submitted, and are not in the log."""
+
+
 @dataclass(slots=True)
 class Commit:
     """One request's records on their way to the log."""
 
-    log: Log
+    owner: Owner
     records: Sequence[bytes]
     size_bytes: int
-    # Told from the commit thread, in log order, before the request is answered: the
-    # first position and the arrival in ms, or None where the log refused.
-    on_settled: "Callable[[Commit, tuple[int, int] | None], None]"
     # Called with the first record's position, or with why there is none: in the event
     # loop that is given, or else in the commit thread.
     answer: "Callable[[int | BaseException], None]"
@@ -95,13 +105,13 @@ class Committer:
 
     def _commit(self, group: Sequence[Commit]) -> None:
         answers = _Answers()
-        by_log: dict[int, list[Commit]] = {}
+        by_owner: dict[int, list[Commit]] = {}
         for commit in group:
-            by_log.setdefault(id(commit.log), []).append(commit)
+            by_owner.setdefault(id(commit.owner), []).append(commit)
         arrived_ms = self._now_ms()
-        for commits in by_log.values():
+        for commits in by_owner.values():
             try:
-                commit_to_log(commits[0].log, commits, arrived_ms, answers.add)
+                commit_to_log(commits[0].owner, commits, arrived_ms, answers.add)
             except Exception as error:  # noqa: BLE001
                 # Whatever it is, nobody may be left waiting and the thread must live.
                 _log.exception("a commit failed in a way nobody foresaw")
@@ -111,35 +121,38 @@ class Committer:
 
 
 def commit_to_log(
-    log: Log,
+    owner: Owner,
     commits: Sequence[Commit],
     arrived_ms: int,
     answer: Callable[[Commit, int | BaseException], None],
 ) -> None:
     """Append every request and sync once. Each is answered with its first position, or
     with why it isn't durable."""
-    written: list[tuple[Commit, int]] = []
+    log = owner.log
+    written: list[tuple[list[Commit], int]] = []
     failure: LogUnavailable | None = None
     try:
         for frame in plan_frames(commits):
-            position = log.append([r for commit in frame for r in commit.records], arrived_ms)
-            for commit in frame:
-                written.append((commit, position))
-                position += len(commit.records)
+            records = [record for commit in frame for record in commit.records]
+            written.append((frame, log.append(records, arrived_ms)))
         log.sync()
     except LogUnavailable as error:
         failure = error
-    durable = log.position_durable
-    done = 0
-    for commit, position in written:
-        if position + len(commit.records) > durable:
+    durable, done = log.position_durable, 0
+    for frame, first_position in written:
+        end_position = first_position + sum(len(commit.records) for commit in frame)
+        if end_position > durable:
             break
-        commit.on_settled(commit, (position, arrived_ms))
-        answer(commit, position)
-        done += 1
-    for commit in commits[done:]:
-        commit.on_settled(commit, None)
-        answer(commit, failure or LogUnavailable("the log gave up a request"))
+        owner.note_durable(sum(c.size_bytes for c in frame), end_position, arrived_ms)
+        position = first_position
+        for commit in frame:
+            answer(commit, position)
+            position += len(commit.records)
+        done += len(frame)
+    if refused := commits[done:]:
+        owner.note_refused(sum(commit.size_bytes for commit in refused))
+        for commit in refused:
+            answer(commit, failure or LogUnavailable("the log gave up a request"))
 
 
 def plan_frames(commits: Sequence[Commit]) -> list[list[Commit]]:

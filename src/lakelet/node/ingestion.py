@@ -201,9 +201,7 @@ class Ingestion:
             is_encrypted = runtime.stream.is_encrypted
             answer(PutResult(runtime.incarnation, outcome, count, is_encrypted, refused))
 
-        self._committer.submit(
-            Commit(runtime.log, records, size_bytes, runtime.on_settled, settle, loop)
-        )
+        self._committer.submit(Commit(runtime, records, size_bytes, settle, loop))
 
     def _ask_gate(
         self, runtime: StreamRuntime, records: Sequence[bytes], now: float

@@ -14,7 +14,6 @@ from lakelet.ingest.ledger import Cut, Ledger, PlannedObject
 from lakelet.ingest.log import Log
 from lakelet.ingest.streams import DeliveryStream, DeliveryStreams, Status
 from lakelet.model.ports import Clock, FileSystem
-from lakelet.node.commit import Commit
 
 # Waits after failed deliveries: doubled each time.
 _RETRY_SECONDS_FIRST = 0.5
@@ -121,23 +120,23 @@ class StreamRuntime:
             self._queued_bytes += size_bytes
             return True
 
-    def on_settled(self, commit: Commit, outcome: tuple[int, int] | None) -> None:
-        """A request is durable from a position on, since a time; or refused."""
+    def note_durable(self, size_bytes: int, end_position: int, arrived_ms: int) -> None:
         with self._lock:
-            self._queued_bytes -= commit.size_bytes
-            if outcome is None:
-                return
-            first_position, arrived_ms = outcome
-            self.accepted_bytes += commit.size_bytes
+            self._queued_bytes -= size_bytes
+            self.accepted_bytes += size_bytes
             is_due = self._buffer.add(
-                end_position=first_position + len(commit.records),
-                size_bytes=commit.size_bytes,
+                end_position=end_position,
+                size_bytes=size_bytes,
                 arrived_ms=arrived_ms,
                 at=self._clock.monotonic(),
                 hints=self.stream.destination.hints,
             )
         if is_due:
             self._on_due()
+
+    def note_refused(self, size_bytes: int) -> None:
+        with self._lock:
+            self._queued_bytes -= size_bytes
 
     def _rebuffer(self, header: Header, begin: int) -> None:
         """A frame found at start. Its age is told by a wall clock that may have jumped, so

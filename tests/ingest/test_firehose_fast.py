@@ -1,0 +1,296 @@
+"""The fast way answers as the general one does: the same bytes are sent both ways."""
+
+import base64
+import contextlib
+import gzip
+import json
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from lakelet.ingest.gate import Faults
+from lakelet.model.pipeline import Pipeline
+from lakelet.node.ingestion import Ingestion
+from lakelet.store.clock import SystemClock
+from lakelet.testing.files import FaultyFileSystem
+from lakelet.wire import credentials as node_keys
+from lakelet.wire.app import Served, build_app
+from lakelet.wire.firehose import firehose_service
+from lakelet.wire.firehose_fast import FastPuts, _PutProtocol
+from lakelet.wire.server import ServerThread
+from tests.ingest.fakes import FakeStore, wait_until
+
+KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+HOST = "firehose.example"
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def one(**members) -> bytes:
+    given = {"DeliveryStreamName": "clickstream", "Record": {"Data": b64(b"x")}, **members}
+    return json.dumps(given).encode()
+
+
+def batch(*records: bytes, **members) -> bytes:
+    entries = [{"Data": b64(record)} for record in records]
+    return json.dumps({"DeliveryStreamName": "clickstream", "Records": entries, **members}).encode()
+
+
+def request(
+    body: bytes,
+    operation: str = "PutRecord",
+    *,
+    path: str = "/",
+    extra: dict[str, str] | None = None,
+    late: dict[str, str] | None = None,
+    version: str = "1.1",
+    keys: Credentials | None = KEYS,
+    sent: bytes | None = None,
+) -> bytes:
+    """A signed request. `late` headers are added after signing, `sent` replaces the body."""
+    headers = {
+        "Host": HOST,
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": f"Firehose_20150804.{operation}",
+        **(extra or {}),
+    }
+    signed = AWSRequest("POST", f"http://{HOST}{path}", headers=headers, data=body)
+    if keys:
+        SigV4Auth(keys, "firehose", "us-east-1").add_auth(signed)
+    lines = [f"{name}: {value}" for name, value in signed.headers.items()]
+    lines += [f"{name}: {value}" for name, value in (late or {}).items()]
+    if "transfer-encoding" not in (late or {}):
+        lines.append(f"Content-Length: {len(body)}")
+    head = "\r\n".join([f"POST {path} HTTP/{version}", *lines])
+    return head.encode() + b"\r\n\r\n" + (body if sent is None else sent)
+
+
+def chunked(body: bytes) -> bytes:
+    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def read_answer(stream) -> Answer:
+    line = stream.readline()
+    if line.startswith(b"HTTP/1.1 100"):
+        stream.readline()
+        line = stream.readline()
+    status = int(line.split()[1])
+    headers = {}
+    while (header := stream.readline()) != b"\r\n":
+        name, _, value = header.decode().partition(":")
+        headers[name.lower()] = value.strip()
+    return Answer(status, headers, stream.read(int(headers["content-length"])))
+
+
+def exchange(port: int, *requests: bytes) -> list[Answer]:
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        connection.sendall(b"".join(requests))
+        with connection.makefile("rb") as stream:
+            return [read_answer(stream) for _ in requests]
+
+
+def comparable(answer: Answer) -> tuple[int, dict[str, str], bytes]:
+    """Without what differs from request to request: ids, positions, the date."""
+    headers = {k: v for k, v in answer.headers.items() if k != "date"}
+    assert re.fullmatch(r"[0-9a-f-]{36}", headers.pop("x-amzn-requestid"))
+    return answer.status, headers, re.sub(rb"[0-9a-f]{48}|\d{20}", b"<id>", answer.body)
+
+
+class Node:
+    """One ingestion behind both ways."""
+
+    def __init__(self) -> None:
+        self.disk = FaultyFileSystem()
+        self.ingestion = Ingestion(
+            Pipeline(),
+            files=self.disk,
+            store=FakeStore(),
+            clock=SystemClock(),
+            folder=None,
+            undelivered_bytes_max=20_000_000,
+        )
+        self.ingestion.start()
+        clock, keys = SystemClock(), node_keys.Credentials(KEYS.access_key, KEYS.secret_key)
+        self.served: list[Served] = []
+        app = build_app(
+            {"firehose": firehose_service(self.ingestion)},
+            credentials=keys,
+            clock=clock,
+            observer=self.served.append,
+        )
+        fast = FastPuts(self.ingestion, credentials=keys, clock=clock, observer=self.served.append)
+        self.general = ServerThread(app).start()
+        self.fast = ServerThread(app, http_protocol=fast.http_protocol()).start()
+
+    def close(self) -> None:
+        self.general.stop()
+        self.fast.stop()
+        self.ingestion.close(drain=False)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Node]:
+    with contextlib.closing(Node()) as node:
+        yield node
+
+
+@pytest.fixture
+def node(shared):
+    yield shared
+    shared.disk.heal()
+    shared.ingestion.set_faults("clickstream", Faults())
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """Whether the fast way took a request, request by request."""
+    outcomes: list[bool] = []
+    real = _PutProtocol._put
+
+    def spy(self, body):
+        outcomes.append(real(self, body))
+        return outcomes[-1]
+
+    monkeypatch.setattr(_PutProtocol, "_put", spy)
+    return outcomes
+
+
+WRONG_KEYS = Credentials(KEYS.access_key, "x" * 40)
+UNKNOWN_KEYS = Credentials("AKIAAAAAAAAAAAAAAAAA", KEYS.secret_key)
+
+# name, request, taken by the fast way (None: not even looked at)
+CASES = [
+    ("one record", request(one()), True),
+    ("an empty record", request(one(Record={"Data": ""})), True),
+    ("a batch", request(batch(b"a", b"b", b""), "PutRecordBatch"), True),
+    ("500 records", request(batch(*[b"r%d" % i for i in range(500)]), "PutRecordBatch"), True),
+    ("a payload hash", request(one(), extra={"X-Amz-Content-SHA256": "0" * 64}), False),
+    ("members we don't know", request(one(Surprise=1)), True),
+    ("an unknown stream", request(one(DeliveryStreamName="nope")), True),
+    ("over 4 MiB", request(batch(*[b"x" * 900_000] * 5), "PutRecordBatch"), True),
+    ("501 records", request(batch(*[b""] * 501), "PutRecordBatch"), False),
+    ("no records", request(batch(), "PutRecordBatch"), False),
+    ("a record too large", request(one(Record={"Data": b64(b"x" * 1_024_001)})), False),
+    ("no Base64", request(one(Record={"Data": "%%%"})), False),
+    ("a record missing", request(b'{"DeliveryStreamName":"clickstream"}'), False),
+    ("a bad name", request(one(DeliveryStreamName="a b")), False),
+    ("null", request(one(Record=None)), False),
+    ("no JSON", request(b"{"), False),
+    ("no body", request(b""), False),
+    ("a wrong secret", request(one(), keys=WRONG_KEYS), False),
+    ("an unknown key", request(one(), keys=UNKNOWN_KEYS), False),
+    ("no signature", request(one(), keys=None), False),
+    ("another body", request(one(), sent=one()[:-2] + b" }"), False),
+    ("an unsigned header", request(one(), late={"x-amz-security": "y"}), False),
+    ("another path", request(one(), path="/there"), None),
+    ("a query", request(one(), path="/?a=1"), None),
+    (
+        "gzip",
+        request(gzip.compress(one(), mtime=0), extra={"content-encoding": "gzip"}),
+        None,
+    ),
+    ("chunks", request(one(), late={"transfer-encoding": "chunked"}, sent=chunked(one())), None),
+    ("HTTP/1.0", request(one(), version="1.0"), None),
+    ("connection: close", request(one(), late={"connection": "close"}), None),
+    ("expect", request(one(), late={"expect": "100-continue"}), None),
+    ("another operation", request(b"{}", "ListDeliveryStreams"), None),
+    ("an unknown operation", request(b"{}", "PutRecords"), None),
+]
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_taken"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+)
+def test_both_ways_answer_the_same(node, taken, sent, is_taken) -> None:
+    (general,) = exchange(node.general.port, sent)
+    (fast,) = exchange(node.fast.port, sent)
+    assert comparable(fast) == comparable(general)
+    assert taken == ([] if is_taken is None else [is_taken])
+
+
+def test_a_payload_hash_that_holds_goes_the_fast_way(node, taken) -> None:
+    import hashlib
+
+    sha256 = hashlib.sha256(one()).hexdigest()
+    sent = request(one(), extra={"X-Amz-Content-SHA256": sha256})
+    (general,) = exchange(node.general.port, sent)
+    (fast,) = exchange(node.fast.port, sent)
+    assert comparable(fast) == comparable(general)
+    assert fast.status == 200
+    assert taken == [True]
+
+
+@pytest.mark.parametrize("operation", ["PutRecord", "PutRecordBatch"])
+def test_errors_of_the_log_and_of_the_gate(node, taken, operation) -> None:
+    sent = request(one() if operation == "PutRecord" else batch(b"a", b"b"), operation)
+    answers = []
+    for port in (node.general.port, node.fast.port):
+        node.disk.capacity_bytes = 0
+        (full,) = exchange(port, sent)
+        node.disk.heal()
+        node.ingestion.set_faults("clickstream", Faults(fail_count=1, fail_of=2, seed=1))
+        (faulty, well) = exchange(port, sent)[0], exchange(port, sent)[0]
+        node.ingestion.set_faults("clickstream", Faults())
+        answers.append([comparable(each) for each in (full, faulty, well)])
+    assert answers[0] == answers[1]
+    assert answers[0][0][0] == 503
+    assert taken == [True] * 3
+
+
+def test_requests_in_a_row_and_pipelined_ones_are_answered_in_order(node) -> None:
+    mixed = [
+        request(batch(b"a"), "PutRecordBatch"),
+        request(b"{}", "ListDeliveryStreams"),
+        request(one()),
+        request(one(DeliveryStreamName="nope")),
+        request(batch(b"a", b"b"), "PutRecordBatch"),
+    ]
+    general = exchange(node.general.port, *mixed)
+    fast = exchange(node.fast.port, *mixed)
+    assert [comparable(each) for each in fast] == [comparable(each) for each in general]
+    assert [each.status for each in fast] == [200, 200, 200, 400, 200]
+
+
+def test_a_body_in_pieces(node) -> None:
+    sent = request(batch(*[b"x" * 1000] * 300), "PutRecordBatch")
+    with socket.create_connection(("127.0.0.1", node.fast.port), 10) as connection:
+        for start in range(0, len(sent), 50_000):
+            connection.sendall(sent[start : start + 50_000])
+        with connection.makefile("rb") as stream:
+            assert len(json.loads(read_answer(stream).body)["RequestResponses"]) == 300
+
+
+def test_a_client_that_leaves_harms_nobody(node) -> None:
+    before = node.ingestion.position_next("clickstream")
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", node.fast.port), 10) as connection:
+            connection.sendall(request(one()))
+    (after,) = exchange(node.fast.port, request(one()))
+    assert after.status == 200
+    assert node.ingestion.position_next("clickstream") > before
+
+
+def test_every_request_is_told_to_the_observer(node) -> None:
+    told = []
+    for port in (node.general.port, node.fast.port):
+        node.served.clear()
+        exchange(port, request(one()), request(one(DeliveryStreamName="nope")))
+        wait_until(lambda: len(node.served) == 2)
+        told.append([(s.service, s.operation, s.http_status, s.error_code) for s in node.served])
+    assert told[0] == told[1]
+    assert told[0][1][3] == "ResourceNotFoundException"
