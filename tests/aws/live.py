@@ -165,6 +165,19 @@ class Live:
         finally:
             put(policy)
 
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Raw objects put meanwhile start nothing."""
+        said = self.s3.get_bucket_notification_configuration(Bucket=self.raw)
+        said.pop("ResponseMetadata", None)
+        self.s3.put_bucket_notification_configuration(Bucket=self.raw, NotificationConfiguration={})
+        try:
+            yield
+        finally:
+            self.s3.put_bucket_notification_configuration(
+                Bucket=self.raw, NotificationConfiguration=said
+            )
+
 
 def less(policy: Mapping[str, Any], sid: str) -> dict[str, Any]:
     return {**policy, "Statement": [one for one in policy["Statement"] if one["Sid"] != sid]}

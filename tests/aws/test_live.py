@@ -1,19 +1,51 @@
-"""The whole pipeline, deployed by us into an AWS that enforces IAM and TLS."""
+"""The whole pipeline, deployed by us into an AWS that enforces IAM and TLS.
 
-import json
+What this AWS cannot show stands in docs/aws.md, "What the emulator cannot prove".
+"""
+
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from lakelet.aws.home import AwsHome
+from lakelet.aws.site import load_site
 from lakelet.producer import Producer
-from tests.aws.live import Live, event, ndjson
+from tests.aws.live import Live, deployed, event, ndjson, raw_key, until
 
 pytestmark = pytest.mark.e2e
 
+DENIED = {"AccessDenied", "AccessDeniedException", "403", "Forbidden", "AuthorizationError"}
+
+
+def home(live: Live) -> AwsHome:
+    return AwsHome(live.session, live.deployment.site, live.outputs, pause=lambda _: None)
+
+
+def add_partition(live: Live, day: str) -> None:
+    """What the crawler does on AWS; the emulator's is a timer that finds nothing."""
+    glue = live.session.client("glue")
+    table = glue.get_table(DatabaseName="clickstream", Name="events")["Table"]
+    year, month, dom = day.split("-")
+    folder = f"year={year}/month={month}/day={dom}/"
+    storage = table["StorageDescriptor"]
+    location = f"{storage['Location']}{folder}"
+    glue.batch_create_partition(
+        DatabaseName="clickstream",
+        TableName="events",
+        PartitionInputList=[
+            {
+                "Values": [year, month, dom],
+                "StorageDescriptor": {**storage, "Location": location},
+            }
+        ],
+    )
+
 
 def test_events_become_rows_exactly(live: Live) -> None:
-    """Producer → our delivery stream → the emulator's S3 → the function → Parquet."""
+    """Producer → our delivery stream → the emulator's S3 → the function → Parquet → SQL."""
     session = live.emulator.session(firehose=live.front.url)
     with Producer("clickstream", client=session.client("firehose")) as producer:
         for number in range(5_000):
@@ -28,3 +60,317 @@ def test_events_become_rows_exactly(live: Live) -> None:
     assert table.num_rows == 5_000
     assert {"email", "ip_address"}.isdisjoint(table.column_names)
     assert len(set(table["event_id"].to_pylist())) == 5_000
+
+    add_partition(live, "2026-11-20")
+    answer = home(live).query("SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM events")
+    assert answer.to_pylist() == [{"n": 5_000, "ids": 5_000}]
+
+
+def test_a_duplicate_event_changes_nothing(live: Live) -> None:
+    key = live.put_raw(ndjson(event(n) for n in range(10)))
+    manifest = live.manifest(key)
+    outputs = [(one.bucket, one.key) for one in manifest.outputs]
+    before = [live.s3.head_object(Bucket=b, Key=k)["LastModified"] for b, k in outputs]
+    count = len(live.keys(live.transformed))
+    answer = live.invoke(live.s3_event(key))
+    assert answer["Payload"] == {"done": 0, "done_before": 1}
+    assert [live.s3.head_object(Bucket=b, Key=k)["LastModified"] for b, k in outputs] == before
+    assert len(live.keys(live.transformed)) == count
+
+
+def test_what_cannot_be_read_is_set_aside_alone(live: Live) -> None:
+    key = live.put_raw(ndjson([event(1), event(2)]) + b'{"event_id": \n')
+    manifest = live.manifest(key)
+    assert (manifest.events, manifest.rows) == (3, 2)
+    assert manifest.quarantined_count == 1
+    (entry,) = [one for one in home(live).quarantine(lambda _: None) if _stem(key) in one["key"]]
+    assert entry["reason"] in manifest.quarantined
+
+
+def _stem(key: str) -> str:
+    return key.rsplit("/", 1)[-1].removesuffix(".gz")
+
+
+def test_the_books_balance(live: Live) -> None:
+    live.manifest(live.put_raw(ndjson([event(1)])))
+    report = home(live).audit(lambda _: None, deep=True)
+    assert report["problems"] == []
+    assert report["balanced"]
+    assert report["rows"] > 0
+
+
+def test_status_says_where_things_stand(live: Live) -> None:
+    status = home(live).status(lambda _: None)
+    assert status["stream"] == {"name": "clickstream", "status": "ACTIVE"}
+    assert "clickstream-dead-letters" in status["alarms"]
+
+
+# --- each statement is needed ---------------------------------------------------------
+
+# What the function is asked, and what it says without the statement: exactly that step fails.
+NEEDED = [
+    ("ReadRawEvents", "HeadObject of 'year="),
+    ("WriteRows", "AccessDenied"),  # by awswrangler, whose words may quote data: code only
+    ("WeighRows", "HeadObject of 'events/"),
+    ("KeepTheLedger", "_manifests/"),
+    ("SetAside", "AccessDenied"),
+]
+
+
+@pytest.mark.parametrize(("sid", "step"), NEEDED)
+def test_without_a_statement_its_step_fails(live: Live, sid: str, step: str) -> None:
+    key = raw_key()
+    # Where no notification listens: only the call below asks the function.
+    body = ndjson([event(1)]) + (b"{broken\n" if sid == "SetAside" else b"")
+    with live.unheard():
+        live.put_raw(body, key=key)
+    with live.function_without(sid):
+        answer = live.invoke(live.s3_event(key))
+    assert answer.get("FunctionError"), f"{sid} is not needed"
+    assert step in answer["Payload"]["errorMessage"]
+    restored = live.invoke(live.s3_event(key))
+    assert restored["Payload"] == {"done": 1, "done_before": 0}
+
+
+def test_without_the_right_to_forget_former_rows_stay(live: Live) -> None:
+    key = live.put_raw(ndjson([event(1)]))
+    live.manifest(key)
+    with live.unheard():
+        live.put_raw(ndjson([event(2, timestamp="2026-11-19T10:00:00Z")]), key=key)
+    with live.function_without("ForgetFormerRows"):
+        answer = live.invoke(live.s3_event(key))
+    assert "DeleteObject" in answer["Payload"]["errorMessage"]
+    assert live.invoke(live.s3_event(key))["Payload"] == {"done": 1, "done_before": 0}
+    (output,) = live.manifest(key).outputs
+    assert output.day == "2026-11-19"
+
+
+def test_the_stream_cannot_deliver_without_its_statement(live: Live) -> None:
+    s3 = live.as_actor("stream", without="DeliverEvents").client("s3")
+    with pytest.raises(ClientError) as refused:
+        s3.put_object(Bucket=live.raw, Key=raw_key(), Body=b"")
+    assert refused.value.response["Error"]["Code"] in DENIED
+    live.as_actor("stream").client("s3").put_object(Bucket=live.raw, Key="year=x/y", Body=b"")
+
+
+ACTS: dict[str, Any] = {
+    "read raw events": lambda s, o: s.client("s3").get_object(
+        Bucket=o["RawBucketName"], Key="year=x/y"
+    ),
+    "write raw events": lambda s, o: s.client("s3").put_object(
+        Bucket=o["RawBucketName"], Key="year=x/z", Body=b""
+    ),
+    "delete raw events": lambda s, o: s.client("s3").delete_object(
+        Bucket=o["RawBucketName"], Key="year=x/y"
+    ),
+    "read rows": lambda s, o: s.client("s3").get_object(
+        Bucket=o["TransformedBucketName"], Key="events/x"
+    ),
+    "write rows": lambda s, o: s.client("s3").put_object(
+        Bucket=o["TransformedBucketName"], Key="events/x", Body=b""
+    ),
+    "read the ledger": lambda s, o: s.client("s3").get_object(
+        Bucket=o["TransformedBucketName"], Key="_manifests/x"
+    ),
+    "write results": lambda s, o: s.client("s3").put_object(
+        Bucket=o["ResultsBucketName"], Key="clickstream/x", Body=b""
+    ),
+    "read code": lambda s, o: s.client("s3").get_object(
+        Bucket=o["ScriptsBucketName"], Key="code/x"
+    ),
+    "put events": lambda s, o: s.client("firehose").put_record(
+        DeliveryStreamName=o["DeliveryStreamName"], Record={"Data": b"{}"}
+    ),
+    "ask questions": lambda s, o: s.client("athena").list_query_executions(
+        WorkGroup=o["WorkgroupName"]
+    ),
+    "ask elsewhere": lambda s, o: s.client("athena").list_query_executions(WorkGroup="primary"),
+    "add partitions": lambda s, o: s.client("glue").batch_create_partition(
+        DatabaseName=o["DatabaseName"], TableName="events", PartitionInputList=[]
+    ),
+    "read the table": lambda s, o: s.client("glue").get_table(
+        DatabaseName=o["DatabaseName"], Name="events"
+    ),
+    "change roles": lambda s, o: s.client("iam").create_user(UserName="intruder"),
+}
+
+MAY: dict[str, set[str]] = {
+    "stream": {"write raw events"},
+    "transform": {"read raw events", "read rows", "write rows", "read the ledger"},
+    "crawler": {"read rows", "add partitions", "read the table"},
+    "job": {"read raw events", "read rows", "write rows", "read the ledger", "read code"},
+    "producer": {"put events"},
+    "analyst": {"read rows", "write results", "ask questions", "read the table"},
+}
+
+
+@pytest.mark.parametrize("actor", MAY)
+def test_each_actor_may_do_its_own_and_nothing_else(live: Live, actor: str) -> None:
+    session = live.as_actor(actor)
+    allowed = {name for name, act in ACTS.items() if not _denied(act, session, live.outputs)}
+    assert allowed == MAY[actor]
+
+
+def _denied(act: Any, session: Any, outputs: dict[str, str]) -> bool:
+    """Another error than a denial (there is no such key) means that it was let in."""
+    try:
+        act(session, outputs)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        return code in DENIED or "not authorized" in str(error)
+    return False
+
+
+# --- watching -------------------------------------------------------------------------
+
+
+def test_an_alarm_fires(live: Live) -> None:
+    """On AWS the metric comes out of the function's log (EMF); here we put it ourselves."""
+    cloudwatch = live.session.client("cloudwatch")
+    name = "clickstream-quarantine-rate"
+
+    def state() -> str:
+        (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        return str(alarm["StateValue"])
+
+    cloudwatch.put_metric_data(
+        Namespace="Lakelet",
+        MetricData=[
+            {
+                "MetricName": "QuarantineRate",
+                "Dimensions": [{"Name": "Pipeline", "Value": "clickstream"}],
+                "Value": 50,
+                "Unit": "Percent",
+            }
+        ],
+    )
+    until(lambda: state() == "ALARM" or None, "the alarm")
+
+
+def test_what_the_function_gives_up_is_kept_and_sent_again(live: Live) -> None:
+    """This AWS fills the on-failure destination and leaves the dead-letter queue empty."""
+    key = raw_key()
+    with live.function_without("ReadRawEvents"):
+        live.put_raw(ndjson([event(1)]), key=key)
+        waiting = until(lambda: _waiting(live, "FailuresUrl"), "the failure")
+    assert waiting == 1
+    assert live.keys(live.transformed, f"_manifests/{key}") == []
+    assert home(live).redrive(lambda _: None) == {"sent": 1, "failed": 0}
+    assert live.manifest(key).rows == 1
+    assert _waiting(live, "FailuresUrl") is None
+
+
+def _waiting(live: Live, queue: str) -> int | None:
+    answer = live.session.client("sqs").get_queue_attributes(
+        QueueUrl=live.outputs[queue], AttributeNames=["ApproximateNumberOfMessages"]
+    )
+    return int(answer["Attributes"]["ApproximateNumberOfMessages"]) or None
+
+
+# --- a pipeline's life ----------------------------------------------------------------
+
+STRICT = """
+[contract]
+version = 1
+[contract.fields]
+event_id = { type = "string", required = true }
+event_type = { type = "string", required = true }
+timestamp = { type = "timestamp", required = true, column = "event_timestamp" }
+level = { type = "int" }
+"""
+LENIENT = (
+    STRICT.replace('level = { type = "int" }', 'level = { type = "string" }').replace(
+        "version = 1", "version = 2"
+    )
+    + '[contract.migrations]\nlevel = { version = 2, from = "int", to = "string" }\n'
+)
+
+
+def test_a_contract_changes_and_data_outlives_the_stack(live: Live, tmp_path: Path) -> None:
+    declaration = tmp_path / "lakelet.toml"
+    declaration.write_text(STRICT)
+    with deployed(live.emulator, tmp_path, load_site(declaration, stage="next")) as first:
+        key = first.put_raw(ndjson([event(1, level=7), event(2, level="high")]))
+        assert first.manifest(key).quarantined_count == 1
+        quarantined = first.keys(first.raw, "quarantine/")
+
+        declaration.write_text(LENIENT)
+        site = load_site(declaration, stage="next")
+        with deployed(live.emulator, tmp_path / "again", site) as second:
+            glue = second.session.client("glue")
+            table = glue.get_table(DatabaseName="clickstream_next", Name="events")["Table"]
+            columns = {c["Name"]: c["Type"] for c in table["StorageDescriptor"]["Columns"]}
+            assert columns["level"] == "string"
+            assert home(second).replay(lambda _: None, keys=[key]) == {"objects": 1}
+            manifest = second.manifest(key)
+            assert (manifest.rows, manifest.quarantined_count) == (2, 0)
+            assert second.rows(manifest)["level"].to_pylist() == ["7", "high"]
+            # The same raw object, made anew: what was set aside before is gone.
+            assert quarantined
+            assert second.keys(second.raw, "quarantine/") == []
+
+            before = {bucket: second.keys(bucket) for bucket in second.deployment.kept_buckets()}
+            kept = second.deployment.destroy()
+            assert len(kept) == 4
+            assert {bucket: second.keys(bucket) for bucket in kept} == before
+            assert second.deployment.state().status in ("", "DELETE_COMPLETE")
+            for _ in second.deployment.delete_data():
+                pass
+            assert second.deployment.kept_buckets() == []
+
+
+def test_deploying_twice_changes_nothing(live: Live) -> None:
+    plan = live.deployment.plan()
+    assert (plan.changes, plan.change_set) == ((), "")
+    assert live.deployment.apply(plan) == live.outputs
+
+
+def test_a_plan_names_what_would_be_replaced(live: Live) -> None:
+    from tests.aws.live import deployment_of
+
+    site = live.deployment.site
+    settings = replace(site.settings, function=replace(site.settings.function, memory_mb=3008))
+    other = deployment_of(live.emulator, replace(site, settings=settings))
+    plan = other.plan()
+    try:
+        assert [change.sentence() for change in plan.changes] == [
+            "changed Lambda Function TransformFunction (MemorySize)"
+        ]
+        assert plan.losses == ()
+    finally:
+        other.discard(plan)
+
+
+def test_history_moves_with_a_plain_sync(live: Live, tmp_path: Path) -> None:
+    """A local lake's transformed bucket, copied by `aws s3 sync`, is rows on AWS."""
+    import os
+    import subprocess
+    import sys
+
+    from lakelet.model.layout import transformed_key
+    from lakelet.store.disk import DiskObjectStore
+    from lakelet.transform import process, raw_object
+
+    site = live.deployment.site
+    store = DiskObjectStore(tmp_path / "buckets")
+    for bucket in site.pipeline.buckets:
+        store.create_bucket(bucket)
+    key = raw_key()
+    store.put(site.pipeline.raw_bucket, key, ndjson([event(1), event(2)]))
+    raw = raw_object(store, site.pipeline.raw_bucket, key)
+    process(store, site.pipeline, site.contract, raw)
+    source = tmp_path / "buckets" / site.pipeline.transformed_bucket
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "AWS_ACCESS_KEY_ID": "123456789012",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CA_BUNDLE": str(live.emulator.ca_file),
+        "AWS_ENDPOINT_URL": live.emulator.endpoint_url,
+    }
+    command = [sys.executable, "-m", "awscli", "s3", "sync", "--no-progress"]
+    subprocess.run([*command, str(source), f"s3://{live.transformed}"], env=environment, check=True)
+    from datetime import date
+
+    assert transformed_key("events", date(2026, 11, 20), key) in live.keys(live.transformed)
+    assert live.manifest(key).rows == 2

@@ -292,19 +292,29 @@ class AwsHome:
             raise RemoteFailed(f"The function failed: {told}", hint="lakelet logs")
 
     def redrive(self, tell: Tell) -> dict[str, Any]:
-        """Send every dead letter to the function again; what succeeds leaves the queue.
+        """Send what was given up to the function again; what succeeds leaves its queue.
+
+        A failure lies in both queues, bare in one and with its reason in the other. The
+        function finds the second time done, so emptying both is safe.
 
         Returns:
             sent: how many; failed: how many stay.
         """
-        sqs, queue = self._session.client("sqs"), self._outputs["DeadLettersUrl"]
+        counts = [self._redrive(self._outputs[q], tell) for q in ("DeadLettersUrl", "FailuresUrl")]
+        return {"sent": sum(s for s, _ in counts), "failed": sum(f for _, f in counts)}
+
+    def _redrive(self, queue: str, tell: Tell) -> tuple[int, int]:
+        sqs = self._session.client("sqs")
         sent = failed = 0
         while True:
             letters = sqs.receive_message(
-                QueueUrl=queue, MaxNumberOfMessages=REDRIVE_BATCH, VisibilityTimeout=900
+                QueueUrl=queue,
+                MaxNumberOfMessages=REDRIVE_BATCH,
+                # What fails again stays out of sight for a while: else this would not end.
+                VisibilityTimeout=900,
             ).get("Messages", [])
             if not letters:
-                return {"sent": sent, "failed": failed}
+                return sent, failed
             for letter in letters:
                 try:
                     self._invoke(json.loads(letter["Body"]))

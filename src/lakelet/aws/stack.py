@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -67,25 +68,63 @@ def changes_of_new(template: Mapping[str, Any]) -> list[Change]:
 
 
 def changes_of_set(described: Iterable[Mapping[str, Any]]) -> list[Change]:
-    """A change set's `Changes`, all pages joined; what loses data first."""
-    found = [_change(one["ResourceChange"]) for one in described if "ResourceChange" in one]
+    """A change set's `Changes`, all pages joined; what loses data first.
+
+    CloudFormation lists whatever refers to something changed as perhaps replaced, because it
+    evaluates references late. A name or an ARN is another only if its resource is replaced:
+    what depends on nothing that is, does not change, and is left out.
+    """
+    resources = [one["ResourceChange"] for one in described if "ResourceChange" in one]
+    replaced = _replaced(resources)
+    found = [
+        _change(resource, replaced)
+        for resource in resources
+        if resource["Action"] != "Modify" or _own_details(resource, replaced)
+    ]
     order = list(Effect)
     return sorted(found, key=lambda c: (not c.loses_data, order.index(c.effect), c.logical_id))
 
 
-def _change(resource: Mapping[str, Any]) -> Change:
-    action, replacement = resource["Action"], resource.get("Replacement")
+def _replaced(resources: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Logical ids that get another physical id: by themselves, or by what they refer to."""
+    replaced: set[str] = set()
+    while True:
+        more = {
+            one["LogicalResourceId"]
+            for one in resources
+            if one["Action"] == "Modify"
+            and one.get("Replacement") in ("True", "Conditional")
+            and ((one["Replacement"] == "True" and not one.get("Details"))
+                 or _own_details(one, replaced))
+        }  # fmt: skip
+        if more <= replaced:
+            return replaced
+        replaced |= more
+
+
+def _own_details(
+    resource: Mapping[str, Any], replaced: AbstractSet[str]
+) -> list[Mapping[str, Any]]:
+    """The details that hold: changes of its own, and references to what is replaced."""
+    return [
+        detail
+        for detail in resource.get("Details", [])
+        if detail.get("Evaluation") != "Dynamic"
+        or str(detail.get("CausingEntity", "")).split(".", 1)[0] in replaced
+    ]
+
+
+def _change(resource: Mapping[str, Any], replaced: AbstractSet[str]) -> Change:
+    logical_id, action = resource["LogicalResourceId"], resource["Action"]
     effect = {
         "Add": Effect.CREATED,
         "Remove": Effect.DELETED,
         "Import": Effect.KEPT,
         # `Conditional` may turn out a replacement: say the worse.
-        "Modify": Effect.REPLACED if replacement in ("True", "Conditional") else Effect.CHANGED,
+        "Modify": Effect.REPLACED if logical_id in replaced else Effect.CHANGED,
     }.get(action, Effect.CHANGED)
-    why = _causes(resource.get("Details", []))
-    if replacement == "Conditional":
-        why = f"perhaps only changed: {why}" if why else "perhaps only changed"
-    return Change(effect, resource["LogicalResourceId"], resource["ResourceType"], why)
+    why = _causes(_own_details(resource, replaced))
+    return Change(effect, logical_id, resource["ResourceType"], why)
 
 
 def _causes(details: Sequence[Mapping[str, Any]]) -> str:
