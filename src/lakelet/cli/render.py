@@ -139,11 +139,11 @@ def audit(console: "Console", report: Mapping[str, Any]) -> None:
     word = "The ledger balances" if report["balanced"] else "The ledger does NOT balance"
     console.print()
     console.print(f"[bold {colour}]{word}[/bold {colour}]")
-    console.print(f"  {report['line']}", markup=False)
+    console.print(f"  {report['line']}", markup=False, soft_wrap=True)
     for line in report.get("notes", ()):
         console.print(f"  {line}", markup=False, style="dim")
     for line in report.get("problems", ())[:20]:
-        console.print(f"  {line}", markup=False, style="red")
+        console.print(f"  {line}", markup=False, style="red", soft_wrap=True)
 
 
 def status(console: "Console", report: Mapping[str, Any]) -> None:

@@ -73,7 +73,9 @@ class DataFolder:
 
     def release(self) -> None:
         if self._lock is not None:
-            self._holder.unlink(missing_ok=True)
+            holder = self.read_holder()
+            if holder and holder.pid == os.getpid():  # the folder may have been replaced
+                self._holder.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
 
