@@ -115,6 +115,7 @@ _TEXTS = [
     {"email": "a@b.c", "n": 1.10},
 ]
 
+_NAMES = ["a", "email", "IP_Address", "x@y.example"]
 _scalars = st.sampled_from([*_NUMBERS, *_TEXTS]) | st.text(max_size=8) | st.integers()
 _values = st.recursive(
     _scalars,

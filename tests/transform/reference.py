@@ -1,3 +1,4 @@
+# ruff: noqa: DTZ001 (columns are UTC without a zone)
 """What the transform means, said as slowly and plainly as possible.
 
 One character, one record, one value at a time: no Arrow, no vectors, no short
@@ -146,6 +147,12 @@ def region(raw: bytes, start: int, end: int) -> list[tuple[int, int, dict[str, A
             stop = min(close, another(raw, start, at, end))
             found.append((at, trimmed(raw, at, stop), None, "json"))
             at = stop
+
+
+def separator(raw: bytes, at: int) -> int:
+    if raw[at : at + 3] == b"\xef\xbb\xbf":
+        return 3
+    return 1 if raw[at] in b" \t\r\n\x0b\x0c,[]" else 0
 
 
 def _no_constant(text: str) -> Any:

@@ -1,6 +1,5 @@
 """`transform_bytes` and `process` say exactly what the slow reference says."""
 
-import gzip
 from datetime import date
 from typing import Any
 
@@ -11,7 +10,7 @@ from lakelet.model.contract import Contract
 from lakelet.transform import Transformed, transform_bytes
 from tests.transform import reference
 from tests.transform.contracts import DEFAULT, KEYRING, WHOLE
-from tests.transform.events import ARRIVED, HOSTILE, documents, line, raw_objects
+from tests.transform.events import ARRIVED, raw_objects
 
 
 def transformed(raw: bytes, contract: Contract, **options: Any) -> Transformed:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lakelet.transform.frame import RECORD_SIZE_BYTES_MAX, Framer
+from lakelet.transform.jsontext import loads
 
 BLOCK_SIZE_BYTES = 16 << 20
 _MARGIN_BYTES = 256  # how much white space around a newline is looked through
@@ -16,9 +17,7 @@ class Block:
     offset_bytes: int  # of its first byte in the inflated object
 
 
-def blocks(
-    pieces: Iterator[bytes], *, block_size_bytes: int = BLOCK_SIZE_BYTES
-) -> Iterator[Block]:
+def blocks(pieces: Iterator[bytes], *, block_size_bytes: int = BLOCK_SIZE_BYTES) -> Iterator[Block]:
     """Whole records only, about `block_size_bytes` each, the same however the pieces fall.
 
     A block grows past that size only where one record does.
@@ -47,7 +46,11 @@ def blocks(
 
 def _cut(data: bytes, start: int, end: int) -> int:
     """The last place before `end` where a block may end; `start` where there is none."""
-    return _line_cut(data, start, end) or start + _framed_cut(data[start:end])
+    return (
+        _line_cut(data, start, end)
+        or _joined_cut(data, start, end)
+        or start + _framed_cut(data[start:end])
+    )
 
 
 def _line_cut(data: bytes, start: int, end: int) -> int:
@@ -64,10 +67,37 @@ def _line_cut(data: bytes, start: int, end: int) -> int:
     return 0
 
 
+def _joined_cut(data: bytes, start: int, end: int) -> int:
+    """Between the braces of a `}{"`; 0 where there is none that is surely no string's.
+
+    Valid JSON has that only inside a string, which the quote then ends: so if the
+    object before it is JSON by itself, it was no string.
+    """
+    at = end
+    for _ in range(_LINES_LOOKED_AT):
+        at = data.rfind(b'}{"', start, at)
+        if at < 0:
+            return 0
+        opened = data.rfind(b"{", start, at)
+        if opened >= 0 and _is_json(data[opened : at + 1]):
+            return at + 1
+    return 0
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        loads(text.decode())
+    except ValueError:
+        return False
+    return True
+
+
 def _framed_cut(data: bytes) -> int:
-    """Just behind the last closed record; 0 where none closes."""
+    """Just behind the last record closed before the first that reaches over the end."""
     end = 0
     for extent in Framer(data, 0, len(data)):
         if extent.closed:
             end = extent.end
+        elif extent.problem == "unclosed":
+            break
     return end

@@ -25,6 +25,7 @@ from lakelet.transform.jsontext import Number, loads
 from lakelet.transform.lines import Lines, is_utf8
 from lakelet.transform.personal import NameRules
 from lakelet.transform.rows import Kind, Part, Path, Reject, Rows
+from lakelet.transform.strangers import FLAT_LINE, Strangers
 
 _SAMPLE_LINES = 64
 _BISECT_LINES = 64  # fewer lines than this are quicker read one by one than halved again
@@ -59,8 +60,8 @@ class Shape:
         return pa.schema([(f.path[0], _parser_type(f, kind)) for f, kind in self.kinds])
 
     @property
-    def line_pattern(self) -> str:
-        """RE2: a whole line of declared fields, each of its usual kind, or null."""
+    def pair_pattern(self) -> str:
+        """RE2: a declared name and a value of its usual kind, or null."""
         names: dict[Kind, list[str]] = {}
         for declared, kind in self.kinds:
             names.setdefault(kind, []).append(re.escape(declared.path[0]))
@@ -68,23 +69,35 @@ class Shape:
             f'"(?:{"|".join(own)})"[ \t]*:[ \t]*(?:{_PATTERNS[kind]}|null)'
             for kind, own in names.items()
         ]
-        return rf"^\{{(?:[ \t]*(?:{'|'.join(pairs)})[ \t]*[,}}])+\r?\z"
+        return f"(?:{'|'.join(pairs)})"
+
+    @property
+    def line_pattern(self) -> str:
+        """RE2: a whole line of such pairs and nothing else."""
+        return rf"^\{{(?:[ \t]*{self.pair_pattern}[ \t]*[,}}])+\r?\z"
 
 
 class FastReader:
     """Reads blocks; what it cannot vouch for it hands to `read_exact`."""
 
     def __init__(self, contract: Contract, paths: tuple[Path, ...], names: NameRules) -> None:
-        self._paths, self._scrub = paths, names.scrub
+        self._paths, self._names = paths, names
         self._fields = tuple(_simple_fields(contract))
-        self._patterns: dict[Shape, str] = {}  # of shapes that did not parse whole before
+        # Of shapes that did not parse whole before: how to sort their lines out.
+        self._sorters: dict[Shape, _Sorter] = {}
 
     def read(self, data: bytes) -> tuple[list[Rows], list[Reject]]:
         """Every record of a block exactly once, as a row or as a reject."""
         shape = self._shape_of(data)
-        if shape not in self._patterns and (rows := _whole_block(data, shape)) is not None:
+        if shape not in self._sorters and (rows := _whole_block(data, shape)) is not None:
             return [rows], []
-        return self._sorted_out(data, shape)
+        if shape not in self._sorters:
+            self._sorters[shape] = _Sorter(shape, self._paths, self._names)
+        groups, spans = self._sorters[shape].sort_out(Lines(data))
+        if not spans:
+            return groups, []
+        rows, rejects = read_exact(data, sorted(spans), self._paths, self._names.scrub)
+        return [*groups, rows], rejects
 
     def _shape_of(self, data: bytes) -> Shape:
         """By majority of the first lines; a guess that costs speed if wrong, nothing else."""
@@ -98,40 +111,61 @@ class FastReader:
                     kinds[int if whole else type(value)] += 1
         return Shape(tuple((f, _usual_kind(f, seen[f.path[0]])) for f in self._fields))
 
-    def _sorted_out(self, data: bytes, shape: Shape) -> tuple[list[Rows], list[Reject]]:
-        if shape not in self._patterns:
-            self._patterns[shape] = shape.line_pattern
-        lines = Lines(data)
-        alone, spans = lines.sort_out(lines.matching(self._patterns[shape]))
+
+class _Sorter:
+    """Takes a block apart by lines: usual ones, usual ones with strangers, and others."""
+
+    def __init__(self, shape: Shape, paths: tuple[Path, ...], names: NameRules) -> None:
+        self._shape, self._line_pattern = shape, shape.line_pattern
+        self._strangers = Strangers(shape.pair_pattern, {path[0] for path in paths}, names)
+
+    def sort_out(self, lines: Lines) -> tuple[list[Rows], list[tuple[int, int]]]:
+        """Rows of the lines that could be vouched for, and the spans of all others."""
+        usual = lines.matching(self._line_pattern)
+        unusual = pc.indices_nonzero(pc.invert(usual))
+        flat, extras = self._with_strangers(lines, unusual)
+        mask = pc.or_(usual, lines.mask_of(flat)) if len(flat) else usual
+        alone, spans = lines.sort_out(mask)
+        plain = pc.filter(alone, pc.take(usual, alone)) if len(flat) else alone
+        chosen = pc.is_in(flat, alone)
+        flat, extras = pc.filter(flat, chosen), pc.filter(extras, chosen)
         groups: list[Rows] = []
-        for chosen, rows in _parse_lines(lines, alone, shape):
-            if rows is None:
-                spans += lines.spans_of(chosen)
-            else:
-                groups.append(rows)
-        if not spans:
-            return groups, []
-        rows, rejects = read_exact(data, sorted(spans), self._paths, self._scrub)
-        return [*groups, rows], rejects
+        for indices, strangers in ((plain, None), (flat, extras)):
+            found, left = _parse_lines(lines, indices, self._shape, strangers)
+            groups += found
+            spans += left
+        return groups, spans
+
+    def _with_strangers(self, lines: Lines, unusual: pa.Array) -> tuple[pa.Array, pa.Array]:
+        """Flat lines among the unusual ones, and the strangers in each."""
+        texts = lines.texts_of(unusual)
+        flat = pc.match_substring_regex(texts, FLAT_LINE)
+        objects, sound = self._strangers.of(pc.filter(texts, flat))
+        return pc.filter(pc.filter(unusual, flat), sound), pc.filter(objects, sound)
 
 
 def _parse_lines(
-    lines: "Lines", chosen: list[int], shape: Shape
-) -> Iterator[tuple[list[int], Rows | None]]:
-    """Lines in groups, each parsed; None for a small group that would not be."""
-    waiting = [chosen] if chosen else []
+    lines: Lines, chosen: pa.Array, shape: Shape, extras: pa.Array | None
+) -> tuple[list[Rows], list[tuple[int, int]]]:
+    """Lines, halved until each group parses; spans of small groups that would not."""
+    groups: list[Rows] = []
+    spans: list[tuple[int, int]] = []
+    waiting = [(0, len(chosen))] if len(chosen) else []
     while waiting:
-        group = waiting.pop()
-        texts = [lines.lines[at] for at in group]
-        block_size_bytes = max(_PARSE_BLOCK_BYTES, max(map(len, texts)) + 1)
-        table = _parse(b"\n".join(texts), shape, block_size_bytes)
-        if table is not None and table.num_rows == len(group):
-            yield group, _rows(table, shape, partial(lines.arrays_of, group))
-        elif len(group) <= _BISECT_LINES:
-            yield group, None
+        start, end = waiting.pop()
+        group = chosen[start:end]
+        block_size_bytes = max(_PARSE_BLOCK_BYTES, lines.longest(group) + 1)
+        unexpected = "error" if extras is None else "ignore"
+        table = _parse(lines.joined(group), shape, block_size_bytes, unexpected)
+        if table is not None and table.num_rows == end - start:
+            own = None if extras is None else extras[start:end]
+            groups.append(_rows(table, shape, partial(lines.arrays_of, group), own))
+        elif end - start <= _BISECT_LINES:
+            spans += lines.spans_of(group)
         else:
-            middle = len(group) // 2
-            waiting += [group[middle:], group[:middle]]
+            middle = (start + end) // 2
+            waiting += [(middle, end), (start, middle)]
+    return groups, spans
 
 
 def _simple_fields(contract: Contract) -> Iterator[Field]:
@@ -194,14 +228,16 @@ def _parser_type(declared: Field, kind: Kind) -> pa.DataType:
     return types[kind]
 
 
-def _parse(data: bytes, shape: Shape, block_size_bytes: int) -> pa.Table | None:
+def _parse(
+    data: bytes, shape: Shape, block_size_bytes: int, unexpected: str = "error"
+) -> pa.Table | None:
     """One row a line, or None where the parser objects or believed what is not JSON."""
     try:
         table = pj.read_json(
             pa.BufferReader(data),
             read_options=pj.ReadOptions(use_threads=True, block_size=block_size_bytes),
             parse_options=pj.ParseOptions(
-                explicit_schema=shape.schema, unexpected_field_behavior="error"
+                explicit_schema=shape.schema, unexpected_field_behavior=unexpected
             ),
         )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -251,12 +287,17 @@ def _brace_spans(text: bytes) -> tuple[pa.Array, pa.Array]:
     return pc.add(pc.subtract(ends, sizes), before), ends
 
 
-def _rows(table: pa.Table, shape: Shape, locate: Callable[[], tuple[pa.Array, pa.Array]]) -> Rows:
+def _rows(
+    table: pa.Table,
+    shape: Shape,
+    locate: Callable[[], tuple[pa.Array, pa.Array]],
+    extras: pa.Array | None = None,
+) -> Rows:
     fields: dict[Path, tuple[Part, ...]] = {
         declared.path: (Part(kind, _one_array(table[declared.path[0]])),)
         for declared, kind in shape.kinds
     }
-    return Rows(table.num_rows, fields, locate)
+    return Rows(table.num_rows, fields, locate, extras)
 
 
 def _one_array(column: pa.ChunkedArray) -> pa.Array:

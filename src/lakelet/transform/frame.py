@@ -16,7 +16,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-RECORD_SIZE_BYTES_MAX = 128 << 20
+# Thirty times what Firehose takes. It bounds how far a block may grow, so memory too.
+RECORD_SIZE_BYTES_MAX = 32 << 20
 DEPTH_MAX = 100  # of brackets; also what keeps json.loads clear of its recursion limit
 
 HARD_BOUNDARY = re.compile(rb"\}[ \t\r]*\n\s*(?=\{)")

@@ -11,79 +11,109 @@ class Lines:
 
     def __init__(self, data: bytes) -> None:
         self.lines = data.split(b"\n")
+        self._has_returns = b"\r" in data
 
     @cached_property
-    def starts(self) -> pa.Array:
-        """int64: each line's offset in the block."""
-        sizes = pa.array([len(line) + 1 for line in self.lines], pa.int64())
+    def _texts(self) -> pa.Array:
+        """string; empty where a line is not UTF-8."""
+        texts = pa.array(self.lines, pa.binary())
+        try:
+            return texts.cast(pa.string())
+        except pa.ArrowInvalid:
+            sound = [line if is_utf8(line) else b"" for line in self.lines]
+            return pa.array(sound, pa.binary()).cast(pa.string())
+
+    @cached_property
+    def _sizes(self) -> pa.Array:
+        return pa.array(map(len, self.lines), pa.int64(), size=len(self.lines))
+
+    @cached_property
+    def _starts(self) -> pa.Array:
+        sizes = pc.add(self._sizes, 1)
         return pc.subtract(pc.cumulative_sum(sizes), sizes)
 
-    def arrays_of(self, chosen: list[int]) -> tuple[pa.Array, pa.Array]:
-        """Starts and ends of some lines, without a carriage return."""
-        sizes = pa.array([len(self.lines[at].rstrip(b"\r")) for at in chosen], pa.int64())
-        starts = pc.take(self.starts, pa.array(chosen))
-        return starts, pc.add(starts, sizes)
+    def arrays_of(self, chosen: pa.Array) -> tuple[pa.Array, pa.Array]:
+        """Starts and ends of some lines in the block, without a carriage return."""
+        starts = pc.take(self._starts, chosen)
+        ends = pc.add(starts, pc.take(self._sizes, chosen))
+        if self._has_returns:
+            returns = pc.ends_with(pc.take(self._texts, chosen), "\r")
+            ends = pc.subtract(ends, pc.cast(returns, pa.int64()))
+        return starts, ends
 
-    def spans_of(self, chosen: list[int]) -> list[tuple[int, int]]:
+    def spans_of(self, chosen: pa.Array) -> list[tuple[int, int]]:
         starts, ends = self.arrays_of(chosen)
         return list(zip(starts.to_pylist(), ends.to_pylist(), strict=True))
 
-    def matching(self, pattern: str) -> list[bool]:
-        """Whether each line matches an RE2 pattern; one that is not UTF-8 never does."""
-        texts = pa.array(self.lines, pa.binary())
-        try:
-            texts = texts.cast(pa.string())
-        except pa.ArrowInvalid:
-            sound = [line if is_utf8(line) else b"" for line in self.lines]
-            texts = pa.array(sound, pa.binary()).cast(pa.string())
-        return list(pc.match_substring_regex(texts, pattern).to_pylist())
+    def joined(self, chosen: pa.Array) -> bytes:
+        """Some lines as one text again."""
+        if len(chosen) == len(self.lines):
+            return b"\n".join(self.lines)
+        lines = self.lines
+        return b"\n".join([lines[at] for at in chosen.to_pylist()])
 
-    def sort_out(self, usual: list[bool]) -> tuple[list[int], list[tuple[int, int]]]:
+    def longest(self, chosen: pa.Array) -> int:
+        return int(pc.max(pc.take(self._sizes, chosen)).as_py() or 0)
+
+    def matching(self, pattern: str) -> pa.Array:
+        """bool: whether each line matches an RE2 pattern; one that is not UTF-8 never does."""
+        return pc.match_substring_regex(self._texts, pattern)
+
+    def texts_of(self, chosen: pa.Array) -> pa.Array:
+        return pc.take(self._texts, chosen)
+
+    def mask_of(self, chosen: pa.Array) -> pa.Array:
+        """bool, one a line: whether it was chosen."""
+        return pc.is_in(self._every, pc.cast(chosen, pa.int64()))
+
+    @cached_property
+    def _every(self) -> pa.Array:
+        return pc.subtract(pc.cumulative_sum(pa.repeat(1, len(self.lines))), 1)
+
+    def sort_out(self, usual: pa.Array) -> tuple[pa.Array, list[tuple[int, int]]]:
         """Usual lines with a hard boundary on both sides, and the stretches between them.
 
         A usual line may still be one element of somebody's pretty-printed array:
         the lines next to it tell.
         """
-        alone = list(usual)
-        for at in _false_at(usual):
+        others = set(pc.indices_nonzero(pc.invert(usual)).to_pylist())
+        for at in list(others):
             line = self.lines[at].strip(b" \t\r")
-            if not line:
-                continue
-            if not line.endswith(b"}") and (near := self._next(at, 1)) is not None:
-                alone[near] = False
-            if not line.startswith(b"{") and (near := self._next(at, -1)) is not None:
-                alone[near] = False
-        return [at for at, is_alone in enumerate(alone) if is_alone], self._stretches(alone)
+            if line and not line.endswith(b"}"):
+                others.add(self._next(at, 1))
+            if line and not line.startswith(b"{"):
+                others.add(self._next(at, -1))
+        others -= {-1, len(self.lines)}
+        unusual = sorted(others)
+        alone = self._every
+        if unusual:
+            alone = pc.filter(alone, pc.invert(self.mask_of(pa.array(unusual, pa.int64()))))
+        return alone, self._stretches(unusual)
 
-    def _next(self, at: int, step: int) -> int | None:
-        """The nearest line that is not blank."""
+    def _next(self, at: int, step: int) -> int:
+        """The nearest line that is not blank; one beyond the ends where there is none."""
         at += step
-        while 0 <= at < len(self.lines):
-            if self.lines[at].strip(b" \t\r"):
-                return at
+        while 0 <= at < len(self.lines) and not self.lines[at].strip(b" \t\r"):
             at += step
-        return None
+        return at
 
-    def _stretches(self, alone: list[bool]) -> list[tuple[int, int]]:
+    def _stretches(self, unusual: list[int]) -> list[tuple[int, int]]:
+        """Runs of lines one after the other, as spans; those of blank lines are nothing."""
         runs: list[list[int]] = []
-        for at in _false_at(alone):
+        for at in unusual:
             if runs and runs[-1][1] == at - 1:
                 runs[-1][1] = at
             else:
                 runs.append([at, at])
         runs = [run for run in runs if any(map(bytes.strip, self.lines[run[0] : run[1] + 1]))]
-        if not runs:
-            return []
-        starts = pc.take(self.starts, pa.array([first for first, _ in runs])).to_pylist()
-        lasts = pc.take(self.starts, pa.array([last for _, last in runs])).to_pylist()
+        starts = pc.take(self._starts, pa.array([first for first, _ in runs], pa.int64()))
+        lasts = pc.take(self._starts, pa.array([last for _, last in runs], pa.int64()))
         return [
             (start, end + len(self.lines[last]))
-            for start, end, (_, last) in zip(starts, lasts, runs, strict=True)
+            for start, end, (_, last) in zip(
+                starts.to_pylist(), lasts.to_pylist(), runs, strict=True
+            )
         ]
-
-
-def _false_at(flags: list[bool]) -> list[int]:
-    return [at for at, flag in enumerate(flags) if not flag]
 
 
 def is_utf8(text: bytes) -> bool:
