@@ -12,11 +12,13 @@ chunks", the S3 API reference, whose example is a test.
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 
 from lakelet.wire.errors import ProtocolRefusal, Refusal, RequestRefused
 from lakelet.wire.sigv4 import EMPTY_SHA256, Verified, sign_text
 
+_SIZE = re.compile(rb"[0-9a-fA-F]{1,16}")
 _LINE_SIZE_BYTES_MAX = 8192  # of a frame's head, or one trailer
 _TRAILERS_MAX = 32
 
@@ -106,10 +108,9 @@ class ChunkedDecoder:
         if line is None:
             return False
         size_hex, _, extension = line.partition(b";")
-        try:
-            size_bytes = int(size_hex, 16)
-        except ValueError:
-            raise _malformed(f"{size_hex[:40]!r} is no chunk size") from None
+        if not _SIZE.fullmatch(size_hex):  # int() would take a sign, 0x and underscores, too
+            raise _malformed(f"{size_hex[:40]!r} is no chunk size")
+        size_bytes = int(size_hex, 16)
         name, _, signature = extension.partition(b"=")
         if self._signer is not None and name != b"chunk-signature":
             raise _malformed("a chunk without a signature")

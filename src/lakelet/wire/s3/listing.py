@@ -144,7 +144,7 @@ def _encode_token(entry: Entry) -> str:
 
 def _decode_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise RequestRefused(
             "InvalidArgument", "The continuation token provided is incorrect"
