@@ -12,6 +12,7 @@ from lakelet.node.doors import Application, Doors
 from lakelet.node.folder import DataFolder
 from lakelet.node.runtime import Node
 from lakelet.wire.credentials import load_or_create
+from lakelet.wire.firehose_fast import FastPuts
 from lakelet.wire.http import Asgi
 from lakelet.wire.server import Server, listen
 
@@ -77,7 +78,13 @@ def serve(
             warn_insecure(exposed=host not in _LOOPBACK)
 
     doors = build_doors(node, token, insecure=insecure, make_console=make_console)
-    server = Server(doors, listener, on_ready=on_ready)
+    fast_puts = FastPuts(
+        node.ingestion,
+        credentials=None if insecure else load_or_create(node.folder.keys),
+        clock=node.clock,
+        observer=node.observe_request,
+    )
+    server = Server(doors, listener, on_ready=on_ready, http_protocol=fast_puts.http_protocol())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_told(server))
