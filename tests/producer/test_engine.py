@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 20
 class Bench:
     """An engine whose waits pass at once and move the clock."""
 
-    def __init__(self, stream, clock=None, **options):
+    def __init__(self, stream, clock=None, *, drains=True, **options):
         self.clock = clock or ManualClock()
         self.stream = stream
         self.failures: list[Failure] = []
@@ -38,7 +38,13 @@ class Bench:
             wait=self.wait,
             draw=lambda: 0.5,
         )
+        if not drains:  # the test takes the spool's steps itself
+            self.engine._drainer.start = lambda: None
         self.engine.start()
+
+    def drain(self):
+        while self.engine._drainer.drain_chunk():
+            pass
 
     def wait(self, seconds):
         self.clock.advance(seconds)
@@ -245,6 +251,34 @@ def test_an_outage_goes_to_disk_and_comes_back_in_order(tmp_path):
     bench.close()
     assert_accounted_for(bench.engine.stats)
     assert list(tmp_path.glob("*/*")) == []
+
+
+def test_while_anything_is_on_disk_newer_events_queue_behind_it(tmp_path):
+    bench = Bench(FakeStream([DOWN] * 3), drains=False, spool_folder=tmp_path)
+    bench.send(1)
+    bench.flush()
+    bench.send(2)
+    bench.flush()
+    assert (bench.arrived(), bench.engine.stats.spooled_now) == ([], 2)
+    bench.drain()
+    bench.send(3)
+    bench.flush()
+    assert bench.arrived() == [1, 2, 3]
+    bench.close()
+    assert bench.engine.stats.spooled == 2
+
+
+def test_what_an_earlier_process_left_goes_before_anything_new(tmp_path):
+    bench = Bench(FakeStream(then=DOWN), spool_folder=tmp_path)
+    bench.send(1)
+    bench.close()
+    successor = Bench(FakeStream(), drains=False, spool_folder=tmp_path)
+    successor.send(2)
+    successor.flush()
+    assert successor.arrived() == []
+    successor.drain()
+    assert successor.arrived() == [1, 2]
+    successor.close()
 
 
 def test_closing_in_an_outage_leaves_the_events_for_the_next_process(tmp_path):

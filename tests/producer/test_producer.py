@@ -219,6 +219,51 @@ def test_what_a_process_could_not_send_the_next_one_does(firehose, tmp_path, how
     assert len(ids) == 2400, "two processes, each event with one id however often it came"
 
 
+FLUSHING_CHILD = """
+import sys
+from lakelet.producer import Producer, ProducerSettings, RetryPolicy
+url, spool = sys.argv[1:]
+settings = ProducerSettings(spool_folder=spool, retry=RetryPolicy(0.001, 0.001, 2))
+producer = Producer("clicks", settings, endpoint_url=url)
+for n in range(200_000):
+    producer.send({"n": n})
+    if n % 7 == 6:
+        producer.flush()
+        print(n, flush=True)
+"""
+
+
+@pytest.mark.parametrize("request_number", [1, 4, 11])
+def test_killed_in_the_middle_of_a_request_nothing_flushed_is_lost(
+    firehose, tmp_path, request_number
+):
+    """The server kills its client as it answers; two requests of three fail."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", FLUSHING_CHILD, firehose.url, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    count = iter(range(1, 100_000))
+
+    def fail_and_kill(records):
+        number = next(count)
+        if number == request_number:
+            child.kill()
+        return Answered({}) if number % 3 == 0 else DOWN
+
+    firehose.stream.then = fail_and_kill
+    flushed = [int(line) for line in child.stdout.read().split()]
+    assert child.wait(PATIENCE_SECONDS) == -9
+    firehose.stream.then = Answered({})
+    with Producer("clicks", ProducerSettings(spool_folder=tmp_path), endpoint_url=firehose.url):
+        pause = threading.Event()
+        while list(tmp_path.glob("*/*/*.spool")):
+            pause.wait(0.01)
+    arrived = {event["n"] for event in events(firehose)}
+    assert set(range(max(flushed, default=-1) + 1)) <= arrived
+    assert arrived == set(range(len(arrived))), "no hole before the last that arrived"
+
+
 # --- async ------------------------------------------------------------------------
 
 

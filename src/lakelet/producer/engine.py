@@ -198,7 +198,8 @@ class Engine:
         if self._thread.ident is not None:
             self._thread.join(timeout_seconds + _JOIN_GRACE_SECONDS)
         if self._drainer:
-            self._drainer.stop(timeout_seconds)
+            left = self._deadline - self._clock.monotonic()
+            self._drainer.stop(max(_JOIN_GRACE_SECONDS, left))
         self._set_aside()
         if self._drainer:
             self._drainer.release()
