@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from nicegui import ui
 
 from lakelet.console.memory import Memory
-from lakelet.console.pages import data, health, overview, query
+from lakelet.console.pages import data, health, insights, live, overview, query
 from lakelet.console.results import Results
 from lakelet.model.errors import LakeletError
 
@@ -24,7 +24,9 @@ def build_app(node: "Node") -> FastAPI:
     results, memory = Results(node), Memory(node.folder.state / "console.sqlite")
     _answer_rows(app, results)
     overview.register(node)
+    live.register(node)
     data.register(node)
+    insights.register(node)
     health.register(node)
     query.register(node, results, memory)
     ui.run_with(

@@ -91,7 +91,8 @@ def funnel(xs: Sequence[str], ys: Sequence[float]) -> Option:
     data, before = [], None
     for x, y in zip(xs, ys, strict=True):
         share = f"  {y / before:.0%} went on" if before else ""
-        data.append({"name": f"{x}: {y:,.0f}{share}", "value": y})
+        ink = {"color": PALETTE[0], "opacity": max(0.45, 1 - 0.22 * len(data))}
+        data.append({"name": f"{x}: {y:,.0f}{share}", "value": y, "itemStyle": ink})
         before = y
     return {
         **_base(),

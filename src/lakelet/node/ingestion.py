@@ -17,6 +17,7 @@ from lakelet.ingest.assemble import Toolbox
 from lakelet.ingest.database import Database
 from lakelet.ingest.delivery import Deliverer, OnDelivered
 from lakelet.ingest.errors import ServiceUnavailable
+from lakelet.ingest.frame import Frame
 from lakelet.ingest.gate import Faults
 from lakelet.ingest.ledger import Delivery, Ledger
 from lakelet.ingest.limits import check_batch
@@ -305,6 +306,15 @@ class Ingestion:
 
     def position_delivered(self, stream: str) -> int:
         return self._ledger.position_delivered(self.streams.get(stream).incarnation)
+
+    def tail(self, stream: str, first: int, end: int) -> list[tuple[int, bytes]]:
+        """Records [first, end) by position, as far as the log still has them: for a look."""
+        return [
+            (frame.first_position + i, record)
+            for frame in self._runtime(stream).log.read(first, end)
+            if isinstance(frame, Frame)
+            for i, record in enumerate(frame.records)
+        ]
 
     def stats(self) -> Mapping[str, StreamStats]:
         return {each.name: self._stats(self._runtime(each.name)) for each in self.streams}
