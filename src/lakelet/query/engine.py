@@ -11,7 +11,7 @@ import pyarrow as pa
 from lakelet.catalog import Catalog
 from lakelet.catalog.db import Database
 from lakelet.catalog.tags import Tags
-from lakelet.model.errors import LakeletError
+from lakelet.model.errors import BucketNotFound, LakeletError, ObjectNotFound
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import Clock, ObjectStore
 from lakelet.query.errors import InvalidRequest, QueryCancelled, QueryFailed
@@ -183,6 +183,8 @@ class QueryEngine:
         with self._running(execution_id) as run:
             run.statistics["QueryQueueTimeInMillis"] = queued_ms
             try:
+                if self._reuse(body, run, started):
+                    return SUCCEEDED
                 limits = self.workgroups.limits(body["WorkGroup"], None)
                 run.cutoff_bytes = limits.cutoff_bytes
                 outcome = self._performer.perform(body, run)
@@ -199,6 +201,8 @@ class QueryEngine:
                 raise
             else:
                 self._end(execution_id, SUCCEEDED, run, started, outcome=outcome)
+                if outcome.file == "csv":
+                    self._executions.offer(execution_id)
         return self._executions.state(execution_id)
 
     def cancel(self, execution_id: str) -> None:
@@ -295,6 +299,30 @@ class QueryEngine:
 
     # --- inside -----------------------------------------------------------------------
 
+    def _reuse(self, body: Shape, run: Run, started: float) -> bool:
+        """Answer from an earlier run, if the client allows it and there is one."""
+        wanted = (body.get("ResultReuseConfiguration") or {}).get("ResultReuseByAgeConfiguration")
+        if not wanted or not wanted.get("Enabled"):
+            return False
+        earlier = self._executions.reusable(body, wanted.get("MaxAgeInMinutes", 60))
+        if earlier is None:
+            return False
+        before = self.get(earlier)["ResultConfiguration"]
+        try:
+            place = Place.of(before["OutputLocation"])
+            self._store.head(place.bucket, place.key)
+        except (ObjectNotFound, BucketNotFound):
+            return False
+        run.statistics["ResultReuseInformation"] = {"ReusedPreviousResult": True}
+        self._executions.finish(
+            body["QueryExecutionId"],
+            SUCCEEDED,
+            statistics=self._statistics(run, started),
+            changes={"ResultConfiguration": before},
+            inside=self._executions.inside(earlier),
+        )
+        return True
+
     @contextmanager
     def _running(self, execution_id: str) -> Iterator[Run]:
         run = Run()
@@ -317,19 +345,8 @@ class QueryEngine:
         error: QueryFailed | None = None,
         outcome: Outcome | None = None,
     ) -> None:
-        engine_ms = int((self._clock.monotonic() - started) * 1_000)
-        measured = dict(run.statistics)
-        inside = {"input_rows": measured.pop("InputRows", 0)}
-        statistics = {
-            "DataScannedInBytes": 0,
-            "QueryPlanningTimeInMillis": 0,
-            "ResultReuseInformation": {"ReusedPreviousResult": False},
-            "ServicePreProcessingTimeInMillis": 0,
-            "ServiceProcessingTimeInMillis": 0,
-            **measured,
-            "EngineExecutionTimeInMillis": engine_ms,
-        }
-        statistics["TotalExecutionTimeInMillis"] = engine_ms + statistics["QueryQueueTimeInMillis"]
+        statistics = self._statistics(run, started)
+        inside: Shape = {"input_rows": run.statistics.get("InputRows", 0)}
         if outcome is not None:
             inside |= outcome.inside()
             if outcome.manifest:
@@ -337,6 +354,21 @@ class QueryEngine:
         self._executions.finish(
             execution_id, state, reason=reason, error=error, statistics=statistics, inside=inside
         )
+
+    def _statistics(self, run: Run, started: float) -> Shape:
+        """QueryExecutionStatistics; planning is a part of the engine's time, as in Athena."""
+        engine_ms = int((self._clock.monotonic() - started) * 1_000)
+        measured = {key: value for key, value in run.statistics.items() if key != "InputRows"}
+        return {
+            "DataScannedInBytes": 0,
+            "QueryPlanningTimeInMillis": 0,
+            "ResultReuseInformation": {"ReusedPreviousResult": False},
+            "ServicePreProcessingTimeInMillis": 0,
+            "ServiceProcessingTimeInMillis": 0,
+            **measured,
+            "EngineExecutionTimeInMillis": engine_ms,
+            "TotalExecutionTimeInMillis": engine_ms + measured["QueryQueueTimeInMillis"],
+        }
 
 
 def _read(sql: str) -> Statement | None:

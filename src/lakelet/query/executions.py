@@ -1,5 +1,6 @@
 """Query executions: their states, kept so that a restart still knows them."""
 
+import hashlib
 import uuid
 from typing import Any
 
@@ -138,6 +139,26 @@ class Executions:
                 self.finish(identity, CANCELLED, reason="Query cancelled by user")
             return state
 
+    # --- answers that may be given again ------------------------------------------------
+
+    def offer(self, identity: str) -> None:
+        """Let a SUCCEEDED query's answer be reused."""
+        body = unpack(self._row(identity)[2])
+        now = self._clock.now().timestamp()
+        self._db.run(
+            "INSERT OR REPLACE INTO reusable VALUES (?, ?, ?)", _digest(body), now, identity
+        )
+
+    def reusable(self, body: Shape, age_max_minutes: int) -> str | None:
+        """The newest answer to the same question, not older than asked for."""
+        oldest = self._clock.now().timestamp() - age_max_minutes * 60
+        row = self._db.row(
+            "SELECT id FROM reusable WHERE digest = ? AND finished_at >= ?"
+            " ORDER BY finished_at DESC LIMIT 1",
+            *(_digest(body), oldest),
+        )
+        return str(row[0]) if row else None
+
     def recover(self) -> list[str]:
         """After a restart: what ran is FAILED, since nobody knows how far it came; the ids
         of what was still queued are returned, oldest first, to be run."""
@@ -154,6 +175,7 @@ class Executions:
     def forget_old(self) -> int:
         """Drop executions past Athena's history; returns how many."""
         oldest = self._clock.now().timestamp() - HISTORY_DAYS * 86_400
+        self._db.run("DELETE FROM reusable WHERE finished_at < ?", oldest)
         return self._db.run("DELETE FROM executions WHERE submitted_at < ?", oldest)
 
     def _row(self, identity: str) -> tuple[Any, ...]:
@@ -169,3 +191,14 @@ class Executions:
 
 def new_id() -> str:
     return str(uuid.uuid4())
+
+
+def _digest(body: Shape) -> str:
+    """The question: Athena reuses among equal texts of one workgroup and database."""
+    parts = (
+        body["Query"].strip(),
+        body["WorkGroup"],
+        body["QueryExecutionContext"]["Database"],
+        repr(body.get("ExecutionParameters") or []),
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

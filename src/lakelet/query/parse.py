@@ -8,13 +8,14 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.tokenizer_core import Token
 
+from lakelet.query.dialect import AthenaQueries
 from lakelet.query.errors import QueryFailed
 
 # sqlglot warns on stderr of what it keeps as text; those statements have parsers of
 # their own here (ddl.py), so the warning says nothing.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
-DIALECT = "athena"
+DIALECT = AthenaQueries
 QUERY_BYTES_MAX = 262_144  # Athena's quota of a query's length
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 import duckdb
@@ -60,17 +61,18 @@ class Planner:
         self._finder = FileFinder(store, catalog)
         self._cursor = cursor
 
-    def plan(self, tree: exp.Expr, database: str, *, now_ns: int) -> Plan:
+    def plan(self, tree: exp.Expr, database: str, *, now: datetime) -> Plan:
         """Raises QueryFailed; FilesMoved where planning again will help."""
+        now_ns = int(now.timestamp() * 1_000_000) * 1_000
         bound = bind(name_outputs(tree.copy()), self._catalog, database)
         demands = analyse(bound)
         hide_path(bound, demands)
-        sql = duckdb_sql(bound.tree)
+        sql = duckdb_sql(bound.tree, _map_columns(bound))
         planned = []
         view = self._finder.view((*self._journal_buckets, *_buckets(bound)))
         for placeholder, scan in bound.scans.items():
             demand = demands.get(placeholder, Demand())
-            places = prune(self._catalog, scan, demand, self._cursor)
+            places = prune(self._catalog, scan, demand, self._cursor, now)
             files = self._finder.files(places, view, now_ns=now_ns)
             if format_of(scan.table["StorageDescriptor"]) == PARQUET:
                 self._finder.require_footers(files)
@@ -85,3 +87,12 @@ def _buckets(bound: Bound) -> list[str]:
         scan.table["StorageDescriptor"].get("Location") or "" for scan in bound.scans.values()
     )
     return [split_location(location)[0] for location in locations if location]
+
+
+def _map_columns(bound: Bound) -> frozenset[str]:
+    return frozenset(
+        name
+        for scan in bound.scans.values()
+        for name, kind in scan.columns.items()
+        if kind.lower().startswith("map<")
+    )

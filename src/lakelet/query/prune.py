@@ -1,6 +1,7 @@
 """Which partitions a scan must read: decided in the catalog, before any file is looked for."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import duckdb
 import pyarrow as pa
@@ -25,6 +26,7 @@ def prune(
     scan: Scan,
     demand: Demand,
     cursor: Callable[[], duckdb.DuckDBPyConnection],
+    now: datetime,
 ) -> list[PartitionPlace]:
     """The partitions that a scan's conditions let through; of an unpartitioned table, one
     without values.
@@ -42,7 +44,7 @@ def prune(
     for condition in conditions:
         _refuse_number_for_text(condition, keys)
     tests, others = _compile(conditions, keys)
-    projected = project(scan.table, keys, conditions)
+    projected = project(scan.table, keys, conditions, now)
     if projected is not None:
         places = projected
     else:

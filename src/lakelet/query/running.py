@@ -57,8 +57,7 @@ class Runner:
             QueryFailed; QueryCancelled: it would read more than its cutoff; FilesMoved.
         """
         began = self._clock.monotonic()
-        now_ns = int(self._clock.now().timestamp() * 1_000_000) * 1_000
-        plan = self._planner.plan(tree, database, now_ns=now_ns)
+        plan = self._planner.plan(tree, database, now=self._clock.now())
         run.statistics["QueryPlanningTimeInMillis"] = int((self._clock.monotonic() - began) * 1_000)
         if run.cutoff_bytes is not None and plan.scanned_bytes > run.cutoff_bytes:
             # Known before anything is read, so nothing is scanned and nothing billed.

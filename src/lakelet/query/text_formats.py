@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from lakelet.query.bind import Scan
 from lakelet.query.types import duckdb_type, quote, quote_text
 
-
 _OBJECT_BYTES_MAX = 64 << 20  # one JSON value; DuckDB's default of 16 MB is a record's limit
 
 
@@ -90,8 +89,9 @@ def _open_csv(scan: Scan, paths: str, parameters: dict[str, str], options: list[
         f"quote = {quote_text(parameters.get('quoteChar', chr(34)))}",
         f"escape = {quote_text(parameters.get('escapeChar', chr(34)))}",
     ]
+    # Through nullif: a bare TRY_CAST is pushed into DuckDB's reader, and is strict there.
     columns = tuple(
-        f"{_typed(quote(name), kind)} AS {quote(name)}" for name, kind in scan.columns.items()
+        f"{_typed(_bare(name, kind), kind)} AS {quote(name)}" for name, kind in scan.columns.items()
     )
     return Source(f"read_csv({paths}, {', '.join(options)})", columns)
 
@@ -109,6 +109,10 @@ def _delimited(scan: Scan, paths: str, parameters: dict[str, str], options: list
         for index, (name, kind) in enumerate(scan.columns.items(), 1)
     )
     return Source(f"read_csv({paths}, {', '.join(options)})", columns)
+
+
+def _bare(name: str, kind: str) -> str:
+    return quote(name) if duckdb_type(kind) == "VARCHAR" else f"nullif({quote(name)}, '')"
 
 
 def _typed(value: str, kind: str) -> str:
