@@ -114,6 +114,14 @@ class Deployment:
     def stack_name(self) -> str:
         return self.site.names.stack
 
+    @property
+    def region(self) -> str:
+        return str(self._session.region_name)
+
+    def tell_to(self, tell: Tell) -> None:
+        """Whom to tell from here on."""
+        self._tell = tell
+
     # --- looking --------------------------------------------------------------------
 
     def state(self) -> StackState:

@@ -148,6 +148,14 @@ class AwsHome:
             for table in self._site.contract.tables
         }
 
+    def forget_partition(self, table: str, day: date) -> None:
+        """Nothing happens where the catalog has none of that day."""
+        self._session.client("glue").batch_delete_partition(
+            DatabaseName=self._outputs["DatabaseName"],
+            TableName=table,
+            PartitionsToDelete=[{"Values": [f"{day:%Y}", f"{day:%m}", f"{day:%d}"]}],
+        )
+
     def status(self, _tell: Tell) -> dict[str, Any]:
         """Counts of the road's stages, from the services themselves.
 
