@@ -205,11 +205,13 @@ def test_reconcile_finds_what_was_never_announced(queue, clock):
     manifest(day + "other-etag.gz", "e1")
     manifest(day + "good.gz", "e2")
     store.put(pipeline.transformed_bucket, manifest_key(day + "unreadable.gz"), "m", b"{")
-    for key in ("quarantine/reason=type/x.parquet", "errors/processing-failed/x.gz"):
+    errors = "errors/processing-failed/x.gz"  # what a stream gave up goes to quarantine
+    for key in ("quarantine/reason=type/x.parquet", "_aside/x", "folder/", errors):
         store.put(RAW, key, "e")
-    assert queue.reconcile(store, pipeline) == 3
+    assert queue.reconcile(store, pipeline) == 4
     assert {item.key for item in queue.pending()} == {
-        day + key for key in ("none.gz", "other-etag.gz", "unreadable.gz")
+        errors,
+        *(day + key for key in ("none.gz", "other-etag.gz", "unreadable.gz")),
     }
     assert queue.reconcile(store, pipeline) == 0
 

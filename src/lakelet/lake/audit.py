@@ -26,9 +26,10 @@ from lakelet.lake.checks import (
     deliveries,
     parts_by_key,
 )
+from lakelet.lake.errors_zone import error_type
 from lakelet.lake.footer import row_count
 from lakelet.lake.ledger import Books, StreamLedger, arrival_day
-from lakelet.model.layout import error_prefix_root, is_raw_event_key
+from lakelet.model.layout import is_error_key, is_raw_event_key
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import ObjectStore
 
@@ -209,9 +210,11 @@ def _totals(
     removed = _removed_by_compaction(books)
     untransformed = 0
     for key, entry in delivered.items():
-        if not is_raw_event_key(key, error_prefix=pipeline.stream.error_prefix):
-            quarantined[_error_type(key, pipeline)] += entry.records - entry.blanks
-        elif key not in events and (waiting is None or key in waiting):
+        if key in events:
+            continue
+        if is_error_key(key, error_prefix=pipeline.stream.error_prefix):
+            quarantined[error_type(pipeline, key)] += entry.records - entry.blanks
+        elif waiting is None or key in waiting:
             untransformed += entry.records - entry.blanks
     accepted = sum(stream.accepted for stream in streams)
     cut_records, surplus = 0, 0
@@ -251,12 +254,6 @@ def _removed_by_compaction(books: Books) -> int:
     )  # fmt: skip
 
 
-def _error_type(key: str, pipeline: Pipeline) -> str:
-    """`processing-failed`, as the error prefix's expression put it into the key."""
-    rest = key.removeprefix(error_prefix_root(pipeline.stream.error_prefix))
-    return rest.split("/", 1)[0]
-
-
 def _notes(books: Books, pipeline: Pipeline, totals: Totals, dead: Iterable[str]) -> Iterator[str]:
     if waiting := sorted(dead):
         yield (
@@ -275,6 +272,8 @@ def _notes(books: Books, pipeline: Pipeline, totals: Totals, dead: Iterable[str]
         yield "Events and records differ where a record holds several events, or part of one."
     if removed := _removed_by_compaction(books):
         yield f"{removed:,} of the duplicates were found by compaction."
+    if rescued := sum(receipt.rescued for receipt in books.receipts):
+        yield f"{rescued:,} events came back from quarantine, in {len(books.receipts)} rebuilds."
     for name, counts in (("quarantined", totals.quarantined), ("dropped", totals.dropped)):
         if any(counts.values()):
             listed = ", ".join(f"{count:,} {code}" for code, count in sorted(counts.items()))

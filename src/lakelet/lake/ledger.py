@@ -1,6 +1,7 @@
 """What the audit adds up: deliveries, manifests, objects and compactions, as values."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
@@ -19,6 +20,7 @@ from lakelet.model.ports import ObjectInfo, ObjectStore
 from lakelet.model.swap import View, read_view
 
 COMPACTION_PREFIX = "_compactions/"
+RECEIPT_PREFIX = "_receipts/"
 
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # `map`, or an executor's
 
@@ -96,6 +98,68 @@ class Compaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """What manifests add up to."""
+
+    events: int = 0
+    rows: int = 0
+    duplicates: int = 0
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, manifests: Sequence[Manifest]) -> "Counts":
+        quarantined: Counter[str] = Counter()
+        dropped: Counter[str] = Counter()
+        for manifest in manifests:
+            quarantined.update(manifest.quarantined)
+            dropped.update(manifest.dropped)
+        return cls(
+            sum(manifest.events for manifest in manifests),
+            sum(manifest.rows for manifest in manifests),
+            sum(manifest.duplicates for manifest in manifests),
+            dict(sorted(quarantined.items())),
+            dict(sorted(dropped.items())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a replay or a reprocessing did, kept beside the manifests."""
+
+    id: str
+    kind: str  # "replay" or "reprocess"
+    chosen_by: str  # the condition, or the days
+    contract_version: int
+    contract_fingerprint: str
+    at: str
+    objects: int
+    changed: int  # objects of which something became different
+    expired: tuple[str, ...]  # raw keys that retention has taken: left as they are
+    before: Counts
+    after: Counts
+    dry_run: bool = False
+
+    @property
+    def rescued(self) -> int:
+        """Rejects fewer than before."""
+        return sum(self.before.quarantined.values()) - sum(self.after.quarantined.values())
+
+    def report(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {**asdict(self), "expired": list(self.expired), "rescued": self.rescued}
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self), sort_keys=True, indent=1).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Receipt":
+        values = json.loads(data)
+        values |= {name: Counts(**values[name]) for name in ("before", "after")}
+        return cls(**{**values, "expired": tuple(values["expired"])})
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """Everything the audit looks at. Keys are of the raw bucket, then of the transformed one."""
 
@@ -105,6 +169,7 @@ class Books:
     quarantine: Mapping[str, ObjectInfo] = field(default_factory=dict)
     transformed: Mapping[str, ObjectInfo] = field(default_factory=dict)
     compactions: Sequence[Compaction] = ()
+    receipts: Sequence[Receipt] = ()
     day: date | None = None  # of arrival: then only its objects are here
 
     def covers(self, raw_key: str, arrived_at: datetime | None = None) -> bool:
@@ -129,7 +194,7 @@ def read_books(
     """
     view = read_view(store, pipeline.transformed_bucket)
     raw, quarantine = _raw_zone(store, pipeline, view)
-    data, manifest_infos, compaction_keys = _transformed_zone(store, pipeline, view)
+    data, manifest_infos, compaction_keys, receipt_keys = _transformed_zone(store, pipeline, view)
     books = Books({}, day=day)
     wanted = [
         info
@@ -160,6 +225,10 @@ def read_books(
         compactions=[
             Compaction.decode(store.get(*view.resolve(pipeline.transformed_bucket, key)))
             for key in compaction_keys
+        ],
+        receipts=[
+            Receipt.decode(store.get(*view.resolve(pipeline.transformed_bucket, key)))
+            for key in receipt_keys
         ],
         day=day,
     )
@@ -197,14 +266,16 @@ def _raw_zone(
 
 def _transformed_zone(
     store: ObjectStore, pipeline: Pipeline, view: View
-) -> tuple[dict[str, ObjectInfo], list[ObjectInfo], list[str]]:
-    data, manifests, compactions = {}, [], []
+) -> tuple[dict[str, ObjectInfo], list[ObjectInfo], list[str], list[str]]:
+    data, manifests, compactions, receipts = {}, [], [], []
     bucket = pipeline.transformed_bucket
     for info in view.visible(bucket, store.list(bucket)):
         if info.key.startswith(MANIFEST_PREFIX):
             manifests.append(info)
         elif info.key.startswith(COMPACTION_PREFIX):
             compactions.append(info.key)
+        elif info.key.startswith(RECEIPT_PREFIX):
+            receipts.append(info.key)
         elif not info.key.startswith(("_", ".")):
             data[info.key] = info
-    return data, manifests, compactions
+    return data, manifests, compactions, receipts

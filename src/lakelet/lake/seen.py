@@ -21,6 +21,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -77,8 +78,15 @@ class SeenStore:
         self._folder = folder
         self._windows = windows
         self._clock = clock
+        self._remembers = True
         self._maps: dict[Path, _Claims] = {}
         folder.mkdir(parents=True, exist_ok=True)
+
+    def without_claiming(self) -> "SeenStore":
+        """The same answers, and nothing is remembered: for a dry run."""
+        store = copy(self)
+        store._remembers = False
+        return store
 
     def claim(self, table: str, keys: pa.Array, times: pa.Array, owner: str) -> pa.Array:
         """Claim keys for one owner.
@@ -98,7 +106,7 @@ class SeenStore:
         with self._locked(table) as bucket:
             mine, taken = _look(wanted, self._runs(table), window_us)
             fresh = wanted.take(~mine & ~taken)
-            if len(fresh):
+            if len(fresh) and self._remembers:
                 if not bucket.exists():  # a new quarter of the window begins
                     self._expire(table, int(bucket.name))
                 self._append(bucket, fresh)

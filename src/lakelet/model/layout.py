@@ -94,3 +94,9 @@ def is_raw_event_key(key: str, *, error_prefix: str = "errors/") -> bool:
         or (root and key.startswith(root))
         or key.endswith("/")
     )
+
+
+def is_error_key(key: str, *, error_prefix: str = "errors/") -> bool:
+    """Whether an object of the raw bucket holds records that the stream itself gave up."""
+    root = error_prefix_root(error_prefix)
+    return bool(root) and key.startswith(root) and not key.endswith("/")

@@ -17,6 +17,7 @@ from pathlib import Path
 from lakelet.model.errors import LakeletError, ObjectNotFound
 from lakelet.model.layout import (
     MANIFEST_PREFIX,
+    is_error_key,
     is_raw_event_key,
     manifest_key,
     raw_key_of_manifest,
@@ -157,9 +158,13 @@ class TransformQueue:
                 "SELECT key, etag FROM finished WHERE bucket = ?", (bucket,)
             )
             finished = dict(rows.fetchall())
-        missing, known = [], []
+        missing: list[tuple[str, str, str]] = []
+        known: list[tuple[str, str, str]] = []
         for info in store.list(bucket):
-            if not is_raw_event_key(info.key, error_prefix=prefix):
+            if not (
+                is_raw_event_key(info.key, error_prefix=prefix)
+                or is_error_key(info.key, error_prefix=prefix)
+            ):
                 continue
             item = (bucket, info.key, info.etag)
             spoken_of = None

@@ -53,7 +53,9 @@ class LocalTransform:
     seen: Path | None = None  # the store of seen keys, shared by the processes
 
     def __call__(self) -> Transform:
+        from lakelet.lake.errors_zone import adopt_errors
         from lakelet.lake.seen import open_seen_keys
+        from lakelet.model.layout import is_error_key
         from lakelet.node.keyring import local_keyring
         from lakelet.store.clock import SystemClock
         from lakelet.store.disk import DiskObjectStore
@@ -66,6 +68,8 @@ class LocalTransform:
 
         def transform(bucket: str, key: str) -> Manifest:
             raw = raw_object(store, bucket, key)
+            if is_error_key(key, error_prefix=self.pipeline.stream.error_prefix):
+                return adopt_errors(store, self.pipeline, self.contract, raw)
             return process(store, self.pipeline, self.contract, raw, keyring=keyring, seen=seen)
 
         return transform

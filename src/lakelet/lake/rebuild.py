@@ -1,0 +1,165 @@
+"""Raw objects transformed once more, as one change in a reader's eyes.
+
+Replay and reprocessing differ in which objects they choose; what happens to those is the
+same and is here. Each is transformed whole, by the contract of now: so the manifest stays
+the one entry that counts its events, and doing it twice gives the same bytes. (Why whole
+objects, and not single rejects: docs/decisions/replay.md.)
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from lakelet.lake.compact import read_compactions
+from lakelet.lake.errors_zone import ErrorsUndone
+from lakelet.lake.ledger import RECEIPT_PREFIX, Counts, Receipt
+from lakelet.lake.merge import merge, source_of
+from lakelet.lake.seen import SeenStore
+from lakelet.lake.swap import Staging
+from lakelet.model.contract import Contract, Keyring
+from lakelet.model.errors import ObjectNotFound
+from lakelet.model.layout import is_error_key, manifest_key
+from lakelet.model.manifest import Manifest
+from lakelet.model.pipeline import Pipeline
+from lakelet.model.ports import ObjectStore
+from lakelet.transform import process, raw_object
+
+OnProgress = Callable[[int, int, str], None]  # objects done, of how many, the key in work
+
+
+def rebuild(
+    store: ObjectStore,
+    pipeline: Pipeline,
+    contract: Contract,
+    raw_keys: Sequence[str],
+    *,
+    kind: str,
+    chosen_by: str,
+    now: datetime,
+    keyring: Keyring | None = None,
+    seen: SeenStore | None = None,
+    dry_run: bool = False,
+    on_progress: OnProgress = lambda _done, _total, _key: None,
+) -> Receipt:
+    """Transform raw objects again and show all of the result at once.
+
+    Args:
+        raw_keys: in the order of arrival, so that the first of equal events stays the first.
+        dry_run: do all the work aside, count it, and let nobody see it.
+    Raises:
+        SwapRunning: an earlier change is not settled. What `transform.process` raises:
+        then nothing has changed.
+    """
+    if seen and dry_run:
+        seen = seen.without_claiming()
+    staging = Staging(store, pipeline.transformed_bucket, swap_id(kind, chosen_by, now))
+    before: list[Manifest] = []
+    after: list[Manifest] = []
+    try:
+        present, expired = _present(store, pipeline, raw_keys)
+        _take_apart(staging, store, pipeline, frozenset(present), now)
+        for done, key in enumerate(present):
+            on_progress(done, len(present), key)
+            before += [found] if (found := manifest_of(store, pipeline, key)) else []
+            after.append(_again(staging, pipeline, contract, key, keyring, seen))
+        on_progress(len(present), len(present), "")
+        old = {manifest.raw.key: manifest for manifest in before}
+        changed = sum(old.get(manifest.raw.key) != manifest for manifest in after)
+        receipt = Receipt(
+            swap_id(kind, chosen_by, now),
+            kind,
+            chosen_by,
+            contract.version,
+            contract.fingerprint,
+            now.isoformat(),
+            len(present),
+            changed,
+            tuple(expired),
+            Counts.of(before),
+            Counts.of(after),
+            dry_run,
+        )
+        if dry_run or not changed:
+            staging.abandon()
+            return receipt
+        key = f"{RECEIPT_PREFIX}{receipt.id}.json"
+        staging.put(
+            pipeline.transformed_bucket, key, receipt.encode(), content_type="application/json"
+        )
+    except BaseException:
+        staging.abandon()
+        raise
+    staging.commit(now)
+    return receipt
+
+
+def manifest_of(store: ObjectStore, pipeline: Pipeline, raw_key: str) -> Manifest | None:
+    try:
+        return Manifest.decode(store.get(pipeline.transformed_bucket, manifest_key(raw_key)))
+    except (ObjectNotFound, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_receipts(store: ObjectStore, pipeline: Pipeline) -> Iterator[Receipt]:
+    bucket = pipeline.transformed_bucket
+    for info in store.list(bucket, RECEIPT_PREFIX):
+        yield Receipt.decode(store.get(bucket, info.key))
+
+
+def swap_id(kind: str, chosen_by: str, now: datetime) -> str:
+    digest = hashlib.sha256(chosen_by.encode()).hexdigest()[:8]
+    return f"{kind}-{now:%Y%m%dT%H%M%S%f}-{digest}"
+
+
+def _present(
+    store: ObjectStore, pipeline: Pipeline, raw_keys: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    present, expired = [], []
+    for key in dict.fromkeys(raw_keys):
+        try:
+            store.head(pipeline.raw_bucket, key)
+        except ObjectNotFound:
+            expired.append(key)
+        else:
+            present.append(key)
+    return present, expired
+
+
+def _take_apart(
+    staging: Staging,
+    store: ObjectStore,
+    pipeline: Pipeline,
+    raw_keys: frozenset[str],
+    now: datetime,
+) -> None:
+    """Cut the objects' rows out of the files they were compacted into."""
+    for entry in read_compactions(store, pipeline):
+        if any(part.raw_key in raw_keys for part in entry.parts):
+            day = date.fromisoformat(entry.day)
+            merge(
+                staging,
+                pipeline.transformed_bucket,
+                entry.table,
+                day,
+                [source_of(entry)],
+                now=now,
+                without=raw_keys,
+            )
+
+
+def _again(
+    staging: Staging,
+    pipeline: Pipeline,
+    contract: Contract,
+    key: str,
+    keyring: Keyring | None,
+    seen: SeenStore | None,
+) -> Manifest:
+    raw = raw_object(staging, pipeline.raw_bucket, key)
+    store: Any = (
+        ErrorsUndone(staging, raw)
+        if is_error_key(key, error_prefix=pipeline.stream.error_prefix)
+        else staging
+    )
+    return process(store, pipeline, contract, raw, keyring=keyring, seen=seen)
