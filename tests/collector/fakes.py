@@ -62,7 +62,9 @@ def serve(app: Any) -> Iterator[str]:
     """Run an ASGI application on a free port of 127.0.0.1; gives its URL."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, lifespan="off", log_level="warning", loop="asyncio")
+    config = uvicorn.Config(
+        app, lifespan="off", log_level="warning", loop="asyncio", proxy_headers=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
     thread.start()

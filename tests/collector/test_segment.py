@@ -7,8 +7,8 @@ import pytest
 
 from lakelet.collector import CollectorSettings
 from lakelet.collector.segment import ROUTES, SegmentMapping, map_message, messages_of
+from tests.collector.doors import Door
 from tests.collector.fakes import collector_server
-from tests.collector.test_app import Door
 
 MAPPING = SegmentMapping()
 PATIENCE_SECONDS = 20

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from lakelet.collector import CollectorSettings
+from lakelet.collector import CollectorSettings, Enrichment
 from tests.collector.fakes import collector_server
 
 
@@ -58,3 +58,11 @@ def test_no_content_means_none(running):
         ask = {"origin": url, "access-control-request-method": "POST"}
         assert client.options("/v1/events", headers=ask).status_code == 204
         assert client.post("/v1/events", json={"n": 1}).status_code == 200
+
+
+def test_nobody_on_this_machine_is_believed_about_who_they_are():
+    settings = CollectorSettings("clicks", enrichment=Enrichment(ip_field="ip_address"))
+    with collector_server(settings) as (url, sink):
+        headers = {"x-forwarded-for": "198.51.100.7"}
+        httpx.post(f"{url}/v1/events", json={"n": 1}, headers=headers)
+    assert sink.events[0]["ip_address"] == "127.0.0.1"

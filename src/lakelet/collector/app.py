@@ -142,6 +142,7 @@ class Collector:
             return tracker.respond(request, cache_seconds=self._settings.tracker_cache_seconds)
         if key := segment.settings_key(request.path):
             _check_method(request, "GET")
+            self._admit_address(request)
             self._keys.stream_for(key)
             return json_response(200, segment.library_settings(key, request))
         if request.path not in self._routes:
@@ -157,14 +158,19 @@ class Collector:
 
     def _admit(self, request: Request, receive: Receive) -> Visit:
         """Raises TooManyRequests, WriteKeyInvalid."""
-        address = admission.client_address(request, self._trusted)
-        if self._addresses is not None:  # before the key: it is what slows guessing down
-            self._addresses.take(admission.bucket_of(address))
+        address = self._admit_address(request)
         key = admission.find_write_key(request)
         stream = self._keys.stream_for(key)
         if self._key_buckets is not None and key:
             self._key_buckets.take(key)
         return Visit(request, receive, stream, address)
+
+    def _admit_address(self, request: Request) -> str:
+        """Before any key is looked at: it is what slows guessing down."""
+        address = admission.client_address(request, self._trusted)
+        if self._addresses is not None:
+            self._addresses.take(admission.bucket_of(address))
+        return address
 
     # --- routes -------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """What the collector lets in, from whom, and what it adds."""
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -92,7 +93,7 @@ def read_collector(section: Section, *, stream: str) -> CollectorSettings:
         ),
         per_key=_rate(section.section("per_key")) or base.per_key,
         per_address=_rate(section.section("per_address")) or base.per_address,
-        trusted_proxies=tuple(section.take("trusted_proxies", list, [])),
+        trusted_proxies=_networks(section),
         enrichment=Enrichment(
             ip_field=section.take("ip_field", str) or None,
             device_fields=section.take("device_fields", bool, False),
@@ -101,6 +102,18 @@ def read_collector(section: Section, *, stream: str) -> CollectorSettings:
     )
     section.finish()
     return settings
+
+
+def _networks(section: Section) -> tuple[str, ...]:
+    texts = tuple(section.take("trusted_proxies", list, []))
+    for text in texts:
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError as error:
+            raise section.error(
+                "trusted_proxies", str(error), "Write networks as 10.0.0.0/8 or ::1."
+            ) from error
+    return texts
 
 
 def _texts(section: Section) -> dict[str, str]:

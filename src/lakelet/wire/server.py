@@ -77,6 +77,9 @@ class Server:
             access_log=False,
             log_config=None,
             server_header=False,
+            # uvicorn would believe X-Forwarded-For of anybody on this machine; whom to
+            # believe is the declaration's (collector/admission.py).
+            proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             backlog=BACKLOG,
         )
