@@ -200,11 +200,12 @@ class WireApp:
             check_payload(exchange.request.body, exchange.verified)
 
     async def find_operation(self, exchange: Exchange) -> None:
-        """For requests that name it in the body; and may this signature ask for it?"""
+        """For requests that name it in the body; and do we answer it, may this signature ask?"""
         if exchange.target is None:
             name = operation_in_body(exchange.request)
             service = exchange.service or self._registry.with_operation(name)
             exchange.target = Target(service, operation_of(service, name))
+        handler_of(exchange.target.service, exchange.target.operation.name)
         if exchange.verified is not None:
             check_scope(exchange.verified.claim.scope, exchange.target.service)
 

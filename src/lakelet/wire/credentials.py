@@ -54,7 +54,12 @@ def _load(path: Path) -> Credentials:
         return Credentials(values["access_key_id"], values["secret_access_key"])
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise DataFolderError(
+            f"The keys in {path} cannot be read: {error.strerror}.",
+            hint="The folder must belong to the user that runs the node.",
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
         raise DataFolderError(
             f"{path} does not hold a key pair: {error!r}.",
             hint="Put it back from a copy, or move it away: the next start makes new keys.",

@@ -5,7 +5,8 @@ compile a decoder for it: plain dicts come out. It is three times as fast as `js
 plus `b64decode`, before any check (500 records, 355 KB: 4,065 against 1,330 bodies/s).
 
 A decoder may only ever accept what `protocol.json` and `validation` accept; whatever it
-refuses is looked at again by those two, which know AWS's words for what is wrong.
+refuses is looked at again by those two, which know AWS's words for what is wrong. So what
+msgspec cannot say (timestamps as numbers, recursion) is a member that it always refuses.
 """
 
 from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
@@ -19,19 +20,13 @@ _LIST: Any = list  # type checkers cannot follow types that are made at run time
 _DICT: Any = dict
 _INTEGER_BITS = {"integer": 31, "long": 63}
 
-
-class _NotNative(Exception):
-    """The shape has something that only the slow way decodes."""
+# No value has this type: a request with such a member goes the slow way.
+_NEVER: Any = Literal["\0 no request has this"]
 
 
 def native_decoder(shape: Shape | None) -> "msgspec.json.Decoder[dict[str, Any]] | None":
-    """None where the shape needs the slow way: timestamps, recursion, documents."""
-    if shape is None:
-        return None
-    try:
-        return msgspec.json.Decoder(_type_of(shape, ()))
-    except _NotNative:
-        return None
+    """None for operations without input."""
+    return None if shape is None else msgspec.json.Decoder(_type_of(shape, ()))
 
 
 def _type_of(shape: Shape, above: tuple[str, ...]) -> Any:
@@ -51,18 +46,17 @@ def _type_of(shape: Shape, above: tuple[str, ...]) -> Any:
         return bool
     if kind in _INTEGER_BITS:
         return _integer(shape, _INTEGER_BITS[kind])
-    raise _NotNative(kind)
+    return _NEVER
 
 
 def _typed_dict(shape: Shape, above: tuple[str, ...]) -> Any:
     if shape.name in above or shape.metadata.get("document"):
-        raise _NotNative(shape.name)
+        return _NEVER
     required = set(shape.required_members)
     fields = {}
     for name, member in shape.members.items():
-        if member.serialization.get("name", name) != name or member.serialization.get("jsonvalue"):
-            raise _NotNative(name)
-        kind = _type_of(member, (*above, shape.name))
+        has_other_name = member.serialization.get("name", name) != name
+        kind = _NEVER if has_other_name else _type_of(member, (*above, shape.name))
         fields[name] = Required[kind] if name in required else NotRequired[kind]
     return TypedDict(shape.name, fields)  # type: ignore[operator]
 

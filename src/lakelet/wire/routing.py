@@ -42,7 +42,7 @@ def form_of(request: HttpRequest, claim: Claim | None, *, is_signed: bool) -> Fo
     """
     if target := request.headers.get("x-amz-target"):
         prefix, _, operation = target.rpartition(".")
-        return Form(_json_protocol(request, claim), prefix, operation)
+        return Form(_json_protocol(request, claim), prefix or target, operation)
     if request.headers.get("smithy-protocol") == "rpc-v2-cbor":
         found = _CBOR_PATH.search(request.raw_path)
         return Form(_CBOR, found[1], found[2]) if found else Form(_CBOR, request.raw_path, "?")
