@@ -37,7 +37,14 @@ class Workgroups:
         self._results_bucket = results_bucket
         with db.transaction():
             if not self._row(PRIMARY):
-                self._insert(PRIMARY, {"Name": PRIMARY, "State": "ENABLED", "Configuration": {}})
+                # With a location: clients that find none ask STS for the account, to
+                # make up a bucket of their own.
+                configuration = {
+                    "EnforceWorkGroupConfiguration": False,
+                    "ResultConfiguration": {"OutputLocation": f"s3://{results_bucket}/primary/"},
+                }
+                body = {"Name": PRIMARY, "State": "ENABLED", "Configuration": configuration}
+                self._insert(PRIMARY, body)
 
     def create(self, request: Mapping[str, Any]) -> None:
         """Takes CreateWorkGroup's request. Raises InvalidRequest."""
@@ -84,8 +91,6 @@ class Workgroups:
             "EngineVersion": ENGINE,
             **body.get("Configuration", {}),
         }
-        if name == PRIMARY and "EnforceWorkGroupConfiguration" not in body["Configuration"]:
-            configuration["EnforceWorkGroupConfiguration"] = False
         return {**body, "Configuration": configuration, "CreationTime": instant(row[1])}
 
     def summaries(

@@ -255,7 +255,9 @@ def _metadata_or_error(read: Callable[[], Any]) -> Any:
     try:
         return read()
     except CatalogError as error:
-        raise MetadataNotFound(f"{error.aws_code}: {error.message}", hint=error.hint) from error
+        # Clients read the inner code out of this text; the hint would stand in their way.
+        service = f"Service: AmazonDataCatalog; Status Code: 400; Error Code: {error.aws_code}"
+        raise MetadataNotFound(f"{error.message} ({service}; Proxy: null)") from error
 
 
 def _database(database: Request) -> Request:
