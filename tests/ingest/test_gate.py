@@ -4,6 +4,7 @@ import pytest
 
 from lakelet.ingest.errors import InvalidArgument, ServiceUnavailable
 from lakelet.ingest.gate import INJECTED, SLOW_DOWN, Faults, Gate, Quotas, parse_faults
+from lakelet.ingest.put import PutResult
 from lakelet.model.pipeline import Pipeline
 from lakelet.node.ingestion import Ingestion
 from lakelet.testing.clock import ManualClock
@@ -118,3 +119,10 @@ def test_deliveries_come_late_when_asked(ingestion) -> None:
     ingestion.put_blocking("clickstream", [b"x"])
     runtime = ingestion._runtime("clickstream")
     assert runtime.due_in(ingestion._clock.monotonic()) == 90.0
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 1), (255, 2), (2**48 - 3, 3), (7, 500)])
+def test_record_ids_are_the_incarnation_and_the_position(first, count) -> None:
+    result = PutResult(bytes(range(16)), first, count)
+    head = bytes(range(16)).hex()
+    assert result.record_ids() == [f"{head}{first + i:016x}" for i in range(count)]

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from lakelet.ingest.errors import InvalidArgument, ServiceUnavailable
-from lakelet.ingest.put import PutResult
+from lakelet.ingest.put import PutResult, join_ids
 from lakelet.ingest.streams import DeliveryStreams
 from lakelet.wire.paging import threaded
 from lakelet.wire.service import Handler, RequestContext, Service
@@ -94,7 +94,8 @@ def encode_responses(result: PutResult) -> bytes:
             ]
         )
     # Record ids are hexadecimal: nothing in them needs escaping.
-    ids = '"},{"RecordId":"'.join(result.record_ids())  # type: ignore[arg-type]
+    between = '"},{"RecordId":"'
+    ids = join_ids(result.incarnation, result.first_position, result.count, between)
     return f'[{{"RecordId":"{ids}"}}]'.encode()
 
 
