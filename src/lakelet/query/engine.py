@@ -162,7 +162,8 @@ class QueryEngine:
                 }
             },
             "QueryExecutionContext": {
-                "Database": (database or self._default_database).lower(),
+                # awswrangler sends it in backticks for DDL.
+                "Database": (database or self._default_database).strip('`"').lower(),
                 "Catalog": (catalog or "awsdatacatalog").lower(),
             },
             "WorkGroup": workgroup,
