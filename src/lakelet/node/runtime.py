@@ -25,6 +25,7 @@ from lakelet.node.crawls import CrawlRunner
 from lakelet.node.folder import DataFolder, Holder
 from lakelet.node.ingestion import Ingestion
 from lakelet.node.ledger import LedgerIndex
+from lakelet.node.measuring import Measuring
 from lakelet.node.queries import QueryRunner
 from lakelet.node.queue import TransformQueue
 from lakelet.node.rounds import Round, Rounds
@@ -40,9 +41,6 @@ from lakelet.watch.room import open_watch
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from lakelet.wire.app import Served
-
 log = logging.getLogger("lakelet.node")
 
 DISK_FREE_BYTES_MIN = 64 * 1024 * 1024  # a guess: a segment and a few deliveries
@@ -92,6 +90,7 @@ class Node:
 
     def _wire(self) -> None:
         state, pipeline = self.folder.state, self.pipeline
+        self.measuring = Measuring(self)
         self.store = DiskObjectStore(self.folder.buckets, self.clock)
         for bucket in pipeline.buckets:
             self.store.create_bucket(bucket)
@@ -110,7 +109,7 @@ class Node:
             workgroup_configuration(pipeline),
             "The pipeline's own.",
         )
-        self.queries = QueryRunner(self.engine, on_ended=self._on_query_ended)
+        self.queries = QueryRunner(self.engine, on_ended=self.measuring.query_ended)
         (state / "watch").mkdir(exist_ok=True)
         self.watch = open_watch(self.clock, pipeline.name, state / "watch")
         self.ledger = LedgerIndex(state / "ledger.sqlite")
@@ -121,6 +120,7 @@ class Node:
             self.clock,
             processes=self._worker_processes,
             on_done=self._on_transformed,
+            on_failed=self.measuring.transform_failed,
         )
         self.crawls = CrawlRunner(self._crawl, self.clock, self._schedule)
         self.ingestion = Ingestion(
@@ -135,7 +135,8 @@ class Node:
         self._rounds = Rounds(
             self.clock,
             [
-                Round("metrics", 1, self._measure),
+                Round("metrics", 1, self.measuring.sample),
+                Round("storage", 3600, self.measuring.weigh),
                 Round("alarms", 60, self._judge),
                 Round("retention", 3600, self._expire),
                 Round("tidy", 3600, self.watch.tidy),
@@ -192,18 +193,6 @@ class Node:
     def is_disk_full(self) -> bool:
         return shutil.disk_usage(self.folder.root).free < DISK_FREE_BYTES_MIN
 
-    def observe_request(self, served: "Served") -> None:
-        """Told of every AWS request once it is answered: what, never its content."""
-        if served.http_status >= 500:
-            log.warning(
-                "%s.%s was answered %d %s",
-                served.service,
-                served.operation,
-                served.http_status,
-                served.error_code,
-                extra={"request_id": served.request_id},
-            )
-
     # --- verbs --------------------------------------------------------------------
 
     def put(self, records: list[bytes]) -> int:
@@ -234,14 +223,9 @@ class Node:
 
     def _on_transformed(self, manifest: Manifest) -> None:
         self.ledger.record(manifest)
+        self.measuring.transformed(manifest)
         if self.pipeline.crawler.after_new_data:
             self.crawls.request()
-
-    def _on_query_ended(self, execution_id: str, state: str) -> None:
-        execution = self.engine.get(execution_id)
-        self.watch.meters.queried(
-            execution.get("WorkGroup", ""), state, execution.get("Statistics", {})
-        )
 
     def _crawl(self) -> list[str]:
         started = time.monotonic()
@@ -251,7 +235,7 @@ class Node:
             failed = False
             return lines
         finally:
-            self.watch.meters.crawled(time.monotonic() - started, 0, failed=failed)
+            self.measuring.crawled(time.monotonic() - started, failed=failed)
 
     def _catch_up(self) -> None:
         """What a former life may have left undone; also what was copied in by hand."""
@@ -259,22 +243,13 @@ class Node:
             self.queue.reconcile(self.store, self.pipeline)
             self.ledger.rebuild(self.store, self.pipeline.transformed_bucket)
             self.crawls.request()
+            self.measuring.weigh()
         except Exception:
             log.exception("catching up failed; the next start or arrival tries again")
         finally:
             self._caught_up.set()
 
     # --- rounds -------------------------------------------------------------------
-
-    def _measure(self) -> None:
-        meters = self.watch.meters
-        for name, stats in self.ingestion.stats().items():
-            meters.stream_backlog(name, stats.buffered_bytes, stats.oldest_age_seconds)
-        depth = self.queue.depth()
-        meters.transform_backlog(depth.pending, depth.dead)
-        usage = shutil.disk_usage(self.folder.root)
-        meters.disk(usage.used, usage.total)
-        self.watch.flush()
 
     def _judge(self) -> None:
         self.watch.tell(self.watch.tick(), post_webhook, log)

@@ -11,6 +11,7 @@ from lakelet.node.connect import DEFAULT_FOLDER
 from lakelet.node.doors import Application, Doors
 from lakelet.node.folder import DataFolder
 from lakelet.node.runtime import Node
+from lakelet.watch.logs import configure
 from lakelet.wire.credentials import load_or_create
 from lakelet.wire.firehose_fast import FastPuts
 from lakelet.wire.http import Asgi
@@ -37,7 +38,7 @@ def build_doors(node: Node, token: str, *, insecure: bool, make_console: MakeCon
             make_collector=lambda: make_collector(node),
             make_console=lambda: make_console(node, token),
         ),
-        observer=node.observe_request,
+        observer=node.measuring.request_served,
     )
 
 
@@ -64,6 +65,7 @@ def serve(
     chosen = config or (Path("lakelet.toml") if Path("lakelet.toml").exists() else None)
     listener = listen(host, port)
     node = Node(DataFolder(root), config=chosen)
+    restore_logging = configure(sink=node.watch.logs)
     token = secrets.token_urlsafe(24)
     load_or_create(node.folder.keys)
     node.start()
@@ -82,7 +84,7 @@ def serve(
         node.ingestion,
         credentials=None if insecure else load_or_create(node.folder.keys),
         clock=node.clock,
-        observer=node.observe_request,
+        observer=node.measuring.request_served,
     )
     server = Server(doors, listener, on_ready=on_ready, http_protocol=fast_puts.http_protocol())
     try:
@@ -91,6 +93,7 @@ def serve(
     finally:
         print_farewell(node)
         node.stop()
+        restore_logging()
 
 
 async def _until_told(server: Server) -> None:

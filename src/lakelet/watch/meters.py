@@ -60,7 +60,6 @@ class Meters:
         duration_ms: float,
         *,
         waited_ms: float = 0.0,
-        visible_seconds: float | None = None,
     ) -> None:
         """A raw object became rows and rejects; its ledger entry is written."""
         record, function = self.metrics.record, self.function
@@ -77,8 +76,6 @@ class Meters:
         if manifest.events:
             rate = 100 * manifest.quarantined_count / manifest.events
             record(Lakelet.QUARANTINE_RATE, rate, self.pipeline)
-        if visible_seconds is not None:
-            record(Lakelet.VISIBLE_DELAY, visible_seconds, self.pipeline)
 
     def transform_failed(self, duration_ms: float, *, given_up: bool) -> None:
         record = self.metrics.record
@@ -110,6 +107,10 @@ class Meters:
         for name, measure in _ATHENA_STATISTICS.items():
             if name in statistics:
                 record(measure, float(statistics[name]), workgroup)
+
+    def visible(self, delay_seconds: float) -> None:
+        """A crawl made new data visible; its oldest record was accepted so long ago."""
+        self.metrics.record(Lakelet.VISIBLE_DELAY, delay_seconds, self.pipeline)
 
     # --- storage ---
 

@@ -1,0 +1,101 @@
+"""What happens on the node, told to the watch room: metrics out, log lines with correlation."""
+
+import logging
+import shutil
+import threading
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from lakelet.model.errors import LakeletError
+from lakelet.model.manifest import Manifest
+from lakelet.node.queue import Item
+
+if TYPE_CHECKING:
+    from lakelet.node.runtime import Node
+    from lakelet.wire.app import Served
+
+_transform_log = logging.getLogger("lakelet.transform")
+_wire_log = logging.getLogger("lakelet.wire")
+
+
+class Measuring:
+    """Callbacks and samplers over one node. Log lines carry keys and counts, never data."""
+
+    def __init__(self, node: "Node") -> None:
+        self._node = node
+        self._lock = threading.Lock()
+        self._busy_seconds_told = 0.0
+        self._unseen: list[datetime] = []  # arrivals transformed, and not crawled yet
+
+    # --- happenings ---------------------------------------------------------------
+
+    def transformed(self, manifest: Manifest) -> None:
+        with self._lock:
+            busy_seconds = self._node.worker.stats.busy_seconds
+            spent_ms = (busy_seconds - self._busy_seconds_told) * 1000
+            self._busy_seconds_told = busy_seconds
+            self._unseen.append(manifest.raw.received_at)
+        self._node.watch.meters.transformed(manifest, spent_ms)
+        _transform_log.info(
+            "transformed %d events: %d rows, %d duplicates, %d quarantined, %d dropped",
+            manifest.events,
+            manifest.rows,
+            manifest.duplicates,
+            manifest.quarantined_count,
+            manifest.dropped_count,
+            extra={"raw_key": manifest.raw.key},
+        )
+
+    def transform_failed(self, item: Item, error: LakeletError, dead: bool) -> None:
+        self._node.watch.meters.transform_failed(0.0, given_up=dead)
+        say = _transform_log.error if dead else _transform_log.warning
+        say(
+            "attempt %d failed%s: %s",
+            item.attempts,
+            ", given up (lakelet quarantine --dead-letters)" if dead else ", will be tried again",
+            error.code,
+            extra={"raw_key": item.key},
+        )
+
+    def crawled(self, seconds: float, *, failed: bool) -> None:
+        with self._lock:
+            arrivals, self._unseen = self._unseen, ([] if not failed else self._unseen)
+        self._node.watch.meters.crawled(seconds, 0, failed=failed)
+        if not failed and arrivals:
+            delay = (self._node.clock.now() - min(arrivals)).total_seconds()
+            self._node.watch.meters.visible(delay)
+
+    def query_ended(self, execution_id: str, state: str) -> None:
+        execution = self._node.engine.get(execution_id)
+        statistics = execution.get("Statistics", {})
+        self._node.watch.meters.queried(execution.get("WorkGroup", ""), state, statistics)
+
+    def request_served(self, served: "Served") -> None:
+        if served.http_status >= 500:
+            _wire_log.warning(
+                "%s.%s was answered %d %s",
+                served.service,
+                served.operation,
+                served.http_status,
+                served.error_code,
+                extra={"request_id": served.request_id},
+            )
+
+    # --- samples ------------------------------------------------------------------
+
+    def sample(self) -> None:
+        """Backlogs and disk; cheap enough for every second."""
+        node, meters = self._node, self._node.watch.meters
+        for name, stats in node.ingestion.stats().items():
+            meters.stream_backlog(name, stats.buffered_bytes, stats.oldest_age_seconds)
+        depth = node.queue.depth()
+        meters.transform_backlog(depth.pending, depth.dead)
+        usage = shutil.disk_usage(node.folder.root)
+        meters.disk(usage.used, usage.total)
+        node.watch.flush()
+
+    def weigh(self) -> None:
+        """Every bucket's size: a listing, so by the hour."""
+        for bucket in self._node.store.list_buckets():
+            sizes = [info.size_bytes for info in self._node.store.list(bucket)]
+            self._node.watch.meters.stored(bucket, sum(sizes), len(sizes))
