@@ -8,7 +8,9 @@ The names here are what `lakelet.contract.sql` compiles to; one function an
 operation, all from Arrow's kernels.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Any
 
 import pyarrow as pa
@@ -213,9 +215,20 @@ def _concat(*values: Any) -> Any:
 
 
 def _group(value: Any, pattern: pa.Scalar, group: pa.Scalar | None = None) -> Any:
+    """A group's text; Arrow wants every group named, so they get their numbers."""
     index = 0 if group is None else group.as_py()
-    named = f"(?P<g0>{pattern.as_py()})" if index == 0 else pattern.as_py()
-    return pc.struct_field(pc.extract_regex(value, named), [0])
+    groups = count(1)
+    named = _UNNAMED_GROUP.sub(
+        lambda found: found[0] if found[1] is None else f"(?P<g{next(groups)}>", pattern.as_py()
+    )
+    if not 0 <= index < next(groups):
+        return pa.nulls(len(value), pa.string()) if isinstance(value, pa.Array) else _NO_TEXT
+    return pc.struct_field(pc.extract_regex(value, f"(?P<g0>{named})"), [index])
+
+
+_NO_TEXT = pa.scalar(None, pa.string())
+# Skips escapes, classes and `(?…`; group 1 is an opening bracket that counts.
+_UNNAMED_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?|(\()")
 
 
 def _strpos(value: Any, part: pa.Scalar) -> Any:
