@@ -138,6 +138,7 @@ class Receipt:
     expired: tuple[str, ...]  # raw keys that retention has taken: left as they are
     before: Counts
     after: Counts
+    raw_keys: tuple[str, ...] = ()  # of the objects
     dry_run: bool = False
 
     @property
@@ -147,7 +148,7 @@ class Receipt:
 
     def report(self) -> dict[str, Any]:
         """JSON-able."""
-        return {**asdict(self), "expired": list(self.expired), "rescued": self.rescued}
+        return {**json.loads(self.encode()), "rescued": self.rescued}
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self), sort_keys=True, indent=1).encode()
@@ -156,7 +157,8 @@ class Receipt:
     def decode(cls, data: bytes) -> "Receipt":
         values = json.loads(data)
         values |= {name: Counts(**values[name]) for name in ("before", "after")}
-        return cls(**{**values, "expired": tuple(values["expired"])})
+        values |= {name: tuple(values[name]) for name in ("expired", "raw_keys")}
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ def rebuild(
             tuple(expired),
             Counts.of(before),
             Counts.of(after),
+            tuple(present),
             dry_run,
         )
         if dry_run or not changed:

@@ -18,12 +18,13 @@ from lakelet.collector import read_collector
 from lakelet.contract import Declaration, load_declaration
 from lakelet.ingest.limits import batches
 from lakelet.lake.lifecycle import apply_expiry
-from lakelet.model.layout import is_raw_event_key
+from lakelet.model.layout import is_error_key, is_raw_event_key
 from lakelet.model.manifest import Manifest
 from lakelet.model.ports import Clock, ObjectInfo
 from lakelet.node.crawls import CrawlRunner
 from lakelet.node.folder import DataFolder, Holder
 from lakelet.node.ingestion import Ingestion
+from lakelet.node.lake_operations import settle_swaps
 from lakelet.node.ledger import LedgerIndex
 from lakelet.node.measuring import Measuring
 from lakelet.node.queries import QueryRunner
@@ -140,6 +141,7 @@ class Node:
                 Round("alarms", 60, self._judge),
                 Round("retention", 3600, self._expire),
                 Round("tidy", 3600, self.watch.tidy),
+                Round("settle", 60, lambda: settle_swaps(self)),
             ],
         )
 
@@ -217,8 +219,13 @@ class Node:
         The delivery counts as done only after this returned, so a crash in between
         repeats it; the queue knows the object by its ETag.
         """
-        raw = info.bucket == self.pipeline.raw_bucket
-        if raw and is_raw_event_key(info.key, error_prefix=self.pipeline.stream.error_prefix):
+        if info.bucket != self.pipeline.raw_bucket:
+            return
+        prefix = self.pipeline.stream.error_prefix
+        # What a stream gave up (its error prefix) goes to quarantine by the same queue.
+        if is_raw_event_key(info.key, error_prefix=prefix) or is_error_key(
+            info.key, error_prefix=prefix
+        ):
             self.queue.enqueue(info.bucket, info.key, info.etag)
 
     def _on_transformed(self, manifest: Manifest) -> None:
