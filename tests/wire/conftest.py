@@ -22,15 +22,15 @@ def credentials() -> Credentials:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DiskObjectStore]:
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DiskObjectStore]:
     store = DiskObjectStore(tmp_path_factory.mktemp("lake") / "buckets")
     yield store
     store.close()
 
 
 @pytest.fixture(scope="session")
-def s3_server(store: DiskObjectStore, credentials: Credentials) -> Iterator[ServerThread]:
-    app = build_app({"s3": s3_service(store)}, credentials=credentials, clock=SystemClock())
+def s3_server(disk: DiskObjectStore, credentials: Credentials) -> Iterator[ServerThread]:
+    app = build_app({"s3": s3_service(disk)}, credentials=credentials, clock=SystemClock())
     with ServerThread(app) as server:
         yield server
 
@@ -64,6 +64,6 @@ def bucket(s3: Any, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def folder(store: DiskObjectStore, bucket: str) -> Path:
+def folder(disk: DiskObjectStore, bucket: str) -> Path:
     """Where that bucket's objects lie."""
-    return store.path(bucket, "x").parent
+    return disk.path(bucket, "x").parent

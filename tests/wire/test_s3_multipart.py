@@ -64,14 +64,14 @@ def test_parts_and_uploads_are_listed(s3: Any, upload: dict[str, str]) -> None:
 
 
 def test_an_aborted_upload_leaves_nothing(
-    s3: Any, upload: dict[str, str], store: DiskObjectStore
+    s3: Any, upload: dict[str, str], disk: DiskObjectStore
 ) -> None:
     part = send(s3, upload, 1, SMALL)
     s3.abort_multipart_upload(**upload)
     done = {**upload, "MultipartUpload": {"Parts": [part]}}
     assert code_of(s3.complete_multipart_upload, **done) == ("NoSuchUpload", 404)
-    assert not (store.private_folder / "uploads" / upload["UploadId"]).exists()
-    assert list((store.private_folder / "drafts").iterdir()) == []
+    assert not (disk.private_folder / "uploads" / upload["UploadId"]).exists()
+    assert list((disk.private_folder / "drafts").iterdir()) == []
 
 
 def test_parts_that_do_not_fit(s3: Any, upload: dict[str, str]) -> None:

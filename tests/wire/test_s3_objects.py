@@ -58,9 +58,9 @@ def test_an_upload_is_a_plain_file(s3: Any, bucket: str, folder: Path) -> None:
     assert (folder / "year=2026" / "x.gz").read_bytes() == b"x"
 
 
-def test_an_upload_calls_the_hook(s3: Any, bucket: str, store: DiskObjectStore) -> None:
+def test_an_upload_calls_the_hook(s3: Any, bucket: str, disk: DiskObjectStore) -> None:
     told: list[Any] = []
-    store.on_put(told.append)
+    disk.on_put(told.append)
     s3.put_object(Bucket=bucket, Key="raw/x.gz", Body=b"abc")
     assert [(info.bucket, info.key, info.size_bytes) for info in told] == [(bucket, "raw/x.gz", 3)]
 
@@ -303,11 +303,11 @@ def test_errors(s3: Any, bucket: str) -> None:
     assert code_of(s3.get_object_acl, Bucket=bucket, Key="k") == ("NotImplemented", 501)
 
 
-def test_expiration_is_told(store: DiskObjectStore, credentials: Credentials) -> None:
+def test_expiration_is_told(disk: DiskObjectStore, credentials: Credentials) -> None:
     def expiration(info: Any) -> Any:
         return (datetime(2026, 4, 8, tzinfo=UTC), "raw") if info.key.startswith("r/") else None
 
-    service = s3_service(store, expiration=expiration)
+    service = s3_service(disk, expiration=expiration)
     app = build_app({"s3": service}, credentials=credentials, clock=SystemClock())
     with ServerThread(app) as server:
         client = boto3.client(

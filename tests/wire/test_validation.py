@@ -24,27 +24,27 @@ def shape_of(service: str, operation: str) -> Any:
     ("service", "operation", "members", "sentence"),
     [
         ("firehose", "PutRecord", {"Record": {"Data": ""}},
-         "1 validation error detected: Value null at 'deliveryStreamName' failed to satisfy "
-         "constraint: Member must not be null"),
+         ("1 validation error detected: Value null at 'deliveryStreamName' failed to satisfy "
+         "constraint: Member must not be null")),
         ("firehose", "PutRecord", {"DeliveryStreamName": "a b", "Record": {"Data": ""}},
-         "1 validation error detected: Value 'a b' at 'deliveryStreamName' failed to satisfy "
-         "constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"),
+         ("1 validation error detected: Value 'a b' at 'deliveryStreamName' failed to satisfy "
+         "constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")),
         ("firehose", "PutRecordBatch", {"DeliveryStreamName": "a", "Records": []},
-         "1 validation error detected: Value at 'records' failed to satisfy constraint: "
-         "Member must have length greater than or equal to 1"),
+         ("1 validation error detected: Value at 'records' failed to satisfy constraint: "
+         "Member must have length greater than or equal to 1")),
         ("firehose", "PutRecordBatch", {"DeliveryStreamName": "a", "Records": [{}]},
-         "1 validation error detected: Value null at 'records.1.member.data' failed to satisfy "
-         "constraint: Member must not be null"),
+         ("1 validation error detected: Value null at 'records.1.member.data' failed to satisfy "
+         "constraint: Member must not be null")),
         ("firehose", "DescribeDeliveryStream", {"DeliveryStreamName": "a", "Limit": 99_999},
-         "1 validation error detected: Value '99999' at 'limit' failed to satisfy constraint: "
-         "Member must have value less than or equal to 10000"),
+         ("1 validation error detected: Value '99999' at 'limit' failed to satisfy constraint: "
+         "Member must have value less than or equal to 10000")),
         ("glue", "CreateTable", {"DatabaseName": "", "TableInput": {"Name": ""}},
-         "2 validation errors detected: Value '' at 'databaseName' failed to satisfy constraint: "
+         ("2 validation errors detected: Value '' at 'databaseName' failed to satisfy constraint: "
          "Member must have length greater than or equal to 1; Value '' at 'tableInput.name' "
-         "failed to satisfy constraint: Member must have length greater than or equal to 1"),
+         "failed to satisfy constraint: Member must have length greater than or equal to 1")),
         ("glue", "SearchTables", {"SortCriteria": [{"Sort": "UP"}]},
-         "1 validation error detected: Value 'UP' at 'sortCriteria.1.member.sort' failed to "
-         "satisfy constraint: Member must satisfy enum value set: [ASC, DESC]"),
+         ("1 validation error detected: Value 'UP' at 'sortCriteria.1.member.sort' failed to "
+         "satisfy constraint: Member must satisfy enum value set: [ASC, DESC]")),
     ],
 )  # fmt: skip
 def test_sentences(service: str, operation: str, members: dict[str, Any], sentence: str) -> None:
@@ -101,7 +101,7 @@ def values_of(shape: Any, depth: int = 0) -> Any:
 
 
 @pytest.mark.parametrize(("service", "operation"), FAST)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_the_fast_way_takes_nothing_that_the_slow_way_refuses(
     service: str, operation: str, data: st.DataObject

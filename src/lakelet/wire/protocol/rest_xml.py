@@ -135,6 +135,8 @@ def _members_of_head(shape: Shape, request: HttpRequest) -> dict[str, Any]:
 def _from_header(member: Shape, text: str, name: str) -> Any:
     if member.type_name == "list":
         return [parse_text(member.member, part.strip(), name) for part in text.split(",")]
+    if enum := member.metadata.get("enum"):  # AWS's C++ SDK says `enabled` for ENABLED
+        return next((value for value in enum if value.lower() == text.lower()), text)
     try:
         return parse_text(member, text, name)
     except ProtocolRefusal as error:
