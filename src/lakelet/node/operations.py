@@ -31,8 +31,6 @@ def operation(function: Operation) -> Operation:
 def run_operation(
     node: "Node", name: str, arguments: Mapping[str, Any], tell: Tell | None = None
 ) -> Any:
-    from lakelet.node import lake_operations as _  # noqa: F401 - they enter themselves
-
     if name not in OPERATIONS:
         raise UnknownOperation(
             f"the node knows no operation {name!r}",
