@@ -3,6 +3,7 @@
 What this AWS cannot show stands in docs/aws.md, "What the emulator cannot prove".
 """
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from botocore.exceptions import ClientError
 from lakelet.aws.home import AwsHome
 from lakelet.aws.site import load_site
 from lakelet.producer import Producer
-from tests.aws.live import Live, deployed, event, ndjson, raw_key, until
+from tests.aws.live import POLL_SECONDS, Live, deployed, event, ndjson, raw_key, until
 
 pytestmark = pytest.mark.e2e
 
@@ -208,6 +209,7 @@ MAY: dict[str, set[str]] = {
 def test_each_actor_may_do_its_own_and_nothing_else(live: Live, actor: str) -> None:
     session = live.as_actor(actor)
     allowed = {name for name, act in ACTS.items() if not _denied(act, session, live.outputs)}
+    live.s3.delete_object(Bucket=live.transformed, Key="events/x")
     assert allowed == MAY[actor]
 
 
@@ -374,3 +376,74 @@ def test_history_moves_with_a_plain_sync(live: Live, tmp_path: Path) -> None:
 
     assert transformed_key("events", date(2026, 11, 20), key) in live.keys(live.transformed)
     assert live.manifest(key).rows == 2
+
+
+class _NoCrawler(AwsHome):
+    """Its crawler is a timer here: what it would have found is entered by hand."""
+
+    day = ""
+    live: Live
+
+    def crawl(self, tell: Any) -> list[str]:
+        add_partition(self.live, self.day)
+        return []
+
+
+def test_verify_follows_its_events_and_leaves_no_trace(live: Live) -> None:
+    from datetime import UTC, datetime
+
+    from lakelet.aws.verify import marked_day, verify
+
+    contract = live.deployment.site.contract
+    session = live.emulator.session(firehose=live.front.url)
+    checked = _NoCrawler(session, live.deployment.site, live.outputs, pause=lambda _: None)
+    today = datetime.now(UTC).date()
+    checked.day, checked.live = marked_day(contract.default_table, today).isoformat(), live
+
+    def pause(_: float) -> None:
+        live.front.flush()
+        time.sleep(POLL_SECONDS)
+
+    stages = [stage.name for stage in verify(checked, contract, today=today, pause=pause)]
+    assert stages == ["accepted", "raw", "transformed", "crawled", "SQL", "cleaned up"]
+    year, month, day = checked.day.split("-")
+    assert live.keys(live.transformed, f"events/year={year}/month={month}/day={day}/") == []
+    report = checked.audit(lambda _: None, day=today.isoformat())
+    assert report["problems"] == []
+    assert report["dropped"]["lakelet_verify"] == 1_000
+
+
+def test_the_deployers_policy_is_enough(live: Live, tmp_path: Path) -> None:
+    """And what it does not name is refused. CloudFormation's own calls on the deployer's
+    behalf are not judged by this AWS: they follow the services' documentation."""
+    from lakelet.aws.deploy import Deployment
+    from lakelet.aws.deployer import POLICY_SIZE_MAX, deployer_policies
+    from lakelet.aws.emulator import ACCOUNT, REGION
+
+    site = load_site(None, stage="mine")
+    policies = deployer_policies(site, ACCOUNT, REGION)
+    together = {
+        "Version": "2012-10-17",
+        "Statement": [one for policy in policies for one in policy["Statement"]],
+    }
+    assert all(len("".join(str(p).split())) <= POLICY_SIZE_MAX for p in policies)
+    deployer = live.session_with(together)
+    as_root = live.deployment
+    from tests.aws.live import deployment_of
+
+    deployment = Deployment(
+        deployer, site, template=deployment_of(live.emulator, site).template, poll_seconds=0.2
+    )
+    assert deployment.apply(deployment.plan())["DeliveryStreamName"] == "clickstream-mine"
+    deployment.destroy()
+    for _ in deployment.delete_data():
+        pass
+    others = [
+        lambda: deployer.client("s3").list_objects_v2(Bucket=live.raw),
+        lambda: deployer.client("lambda").delete_function(FunctionName="clickstream-transform"),
+        lambda: deployer.client("cloudformation").delete_stack(StackName=as_root.stack_name),
+        lambda: deployer.client("iam").create_user(UserName="me-too"),
+    ]
+    for other in others:
+        with pytest.raises(ClientError, match=r"(not authorized|Access ?Denied|403)"):
+            other()

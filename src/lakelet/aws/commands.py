@@ -217,7 +217,10 @@ def template(
         typer.Option(help="A folder to write function, wheel and script to, and their keys."),
     ] = None,
     deployer_policy: Annotated[
-        bool, typer.Option("--deployer-policy", help="What whoever deploys must be allowed.")
+        bool,
+        typer.Option(
+            "--deployer-policy", help="What whoever deploys must be allowed: IAM policies."
+        ),
     ] = False,
     account: Annotated[str, typer.Option(help="For the policy.")] = "ACCOUNT",
     region: RegionOption = None,
@@ -225,12 +228,13 @@ def template(
     """Print the CloudFormation template, for those who deploy with tools of their own."""
     import json
 
-    from lakelet.aws.deployer import deployer_policy as policy_of
+    from lakelet.aws.deployer import deployer_policies
     from lakelet.aws.template import build_template, render
 
     site = _site(config, stage)
     if deployer_policy:
-        print(json.dumps(policy_of(site, account, region or "REGION"), indent=1))  # noqa: T201
+        policies = deployer_policies(site, account, region or "REGION")
+        print(json.dumps(policies, indent=1))  # noqa: T201
         return
     built = build_template(site)
     print(json.dumps(built, indent=1) if as_json else render(built), end="")  # noqa: T201

@@ -67,7 +67,7 @@ class Plan:
     checks: tuple[Check, ...]
     changes: tuple[Change, ...]
     first: bool
-    change_set: str = ""  # its ARN, where one waits to be carried out
+    change_set: str = ""  # its name, where one waits to be carried out
 
     @property
     def losses(self) -> tuple[Change, ...]:
@@ -176,7 +176,7 @@ class Deployment:
     def discard(self, plan: Plan) -> None:
         """Leave no change set behind."""
         if plan.change_set:
-            self._cloudformation.delete_change_set(ChangeSetName=plan.change_set)
+            self._cloudformation.delete_change_set(**self._named(plan.change_set))
 
     def _usable_state(self) -> StackState:
         state = self.state()
@@ -217,7 +217,7 @@ class Deployment:
         known = template.get("Parameters", {})
         state = self.state()
         name = f"lakelet-{time.time_ns()}"
-        made = self._cloudformation.create_change_set(
+        self._cloudformation.create_change_set(
             StackName=self.stack_name,
             ChangeSetName=name,
             ChangeSetType="UPDATE" if _exists(state.status) else "CREATE",
@@ -232,15 +232,19 @@ class Deployment:
             ImportExistingResources=True,
             **options,
         )
-        return self._settled_change_set(made["Id"])
+        return self._settled_change_set(name)
+
+    def _named(self, change_set: str) -> dict[str, str]:
+        """With the stack's name: rights are given on stacks, not on change sets."""
+        return {"StackName": self.stack_name, "ChangeSetName": change_set}
 
     def _settled_change_set(self, change_set: str) -> tuple[str, list[Change]]:
         waited = 0.0
         while waited <= CHANGE_SET_WAIT_SECONDS:
-            described = self._cloudformation.describe_change_set(ChangeSetName=change_set)
+            described = self._cloudformation.describe_change_set(**self._named(change_set))
             status, reason = described["Status"], described.get("StatusReason", "")
             if status == "FAILED":
-                self._cloudformation.delete_change_set(ChangeSetName=change_set)
+                self._cloudformation.delete_change_set(**self._named(change_set))
                 if NOTHING_TO_DO.search(reason):
                     return "", []
                 raise failure(self.stack_name, "a change set", reason, [])
@@ -260,7 +264,7 @@ class Deployment:
             if not token:
                 return
             page = self._cloudformation.describe_change_set(
-                ChangeSetName=change_set, NextToken=token
+                **self._named(change_set), NextToken=token
             )
 
     # --- applying --------------------------------------------------------------------
@@ -315,7 +319,7 @@ class Deployment:
 
     def _execute(self, change_set: str, expected: int) -> None:
         began = self._last_event_id()
-        self._cloudformation.execute_change_set(ChangeSetName=change_set)
+        self._cloudformation.execute_change_set(**self._named(change_set))
         self._wait("UPDATE", since=began, expected=expected)
 
     # --- waiting ----------------------------------------------------------------------

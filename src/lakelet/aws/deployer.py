@@ -3,6 +3,7 @@
 Printed by `lakelet template --deployer-policy`, for the account's administrator to grant.
 """
 
+import json
 from typing import Any
 
 from lakelet.aws.site import Site
@@ -33,7 +34,7 @@ _GLUE = (
     "CreateDatabase DeleteDatabase GetDatabase UpdateDatabase CreateTable DeleteTable GetTable "
     "GetTables UpdateTable CreateCrawler DeleteCrawler GetCrawler UpdateCrawler StartCrawler "
     "CreateJob DeleteJob GetJob UpdateJob StartJobRun CreateTrigger DeleteTrigger GetTrigger "
-    "UpdateTrigger GetPartitions BatchDeletePartition TagResource UntagResource GetTags"
+    "UpdateTrigger GetPartitions DeletePartition TagResource UntagResource GetTags"
 )
 _ATHENA = (
     "CreateWorkGroup DeleteWorkGroup GetWorkGroup UpdateWorkGroup CreateNamedQuery "
@@ -68,8 +69,27 @@ _UNBOUND = (
 )
 
 
-def deployer_policy(site: Site, account: str, region: str) -> dict[str, Any]:
-    """An IAM policy document; every resource is named by the pipeline."""
+# A managed policy may have so many characters, white space apart (IAM's quota).
+POLICY_SIZE_MAX = 6_144
+
+
+def deployer_policies(site: Site, account: str, region: str) -> list[dict[str, Any]]:
+    """IAM policy documents, each short enough for a managed policy; all are needed. Every
+    resource is named by the pipeline."""
+    documents: list[dict[str, Any]] = []
+    for statement in _statements(site, account, region):
+        longer = {"Version": "2012-10-17", "Statement": [statement]}
+        if documents:
+            longer["Statement"] = [*documents[-1]["Statement"], statement]
+            if len(json.dumps(longer, separators=(",", ":"))) <= POLICY_SIZE_MAX:
+                documents[-1] = longer
+                continue
+            longer = {"Version": "2012-10-17", "Statement": [statement]}
+        documents.append(longer)
+    return documents
+
+
+def _statements(site: Site, account: str, region: str) -> list[dict[str, Any]]:
     base, database = site.names.base, site.names.database
 
     def arn(service: str, rest: str) -> str:
@@ -133,7 +153,7 @@ def deployer_policy(site: Site, account: str, region: str) -> dict[str, Any]:
         secret = arn("secretsmanager", f"secret:{base}/keyring-*")
         secrets = "CreateSecret DescribeSecret DeleteSecret TagResource"
         statements.append(_statement("Keyring", "secretsmanager", secrets, secret))
-    return {"Version": "2012-10-17", "Statement": statements}
+    return statements
 
 
 def _statement(sid: str, service: str, actions: str, *resources: str) -> dict[str, Any]:

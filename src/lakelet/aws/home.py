@@ -4,6 +4,7 @@ It has the shape of `node.lake.Caller` (call, query, put, close), so a `Lake` ho
 holds a node. Every call is an AWS API call with the user's own rights.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -150,11 +151,13 @@ class AwsHome:
 
     def forget_partition(self, table: str, day: date) -> None:
         """Nothing happens where the catalog has none of that day."""
-        self._session.client("glue").batch_delete_partition(
-            DatabaseName=self._outputs["DatabaseName"],
-            TableName=table,
-            PartitionsToDelete=[{"Values": [f"{day:%Y}", f"{day:%m}", f"{day:%d}"]}],
-        )
+        glue = self._session.client("glue")
+        with contextlib.suppress(glue.exceptions.EntityNotFoundException):
+            glue.delete_partition(
+                DatabaseName=self._outputs["DatabaseName"],
+                TableName=table,
+                PartitionValues=[f"{day:%Y}", f"{day:%m}", f"{day:%d}"],
+            )
 
     def status(self, _tell: Tell) -> dict[str, Any]:
         """Counts of the road's stages, from the services themselves.

@@ -27,6 +27,8 @@ LAMBDA_UNZIPPED_BYTES_MAX = 262_144_000  # Lambda's quota, layers included
 LAYER_UNZIPPED_BYTES = 255_000_000
 # What the managed layer and Glue bring; anything else imported would fail on the first event.
 PROVIDED = frozenset({"pyarrow", "pandas", "numpy", "awswrangler", "boto3", "botocore", "awsglue"})
+# Used where installed; the standard library serves without them.
+OPTIONAL = frozenset({"isal"})
 PROVIDED_BY_GLUE = frozenset({"pyspark"})
 ROOTS = ("lakelet.aws.handler", JOB_SCRIPT_MODULE)
 JOB_SCRIPT = (
