@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from lakelet.ingest.errors import LogUnavailable
+from lakelet.ingest.errors import LogUnavailable, ServiceUnavailable
 from lakelet.ingest.log import Log
 
 _log = logging.getLogger("lakelet.ingest")
@@ -77,31 +77,61 @@ class Committer:
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
-        self._queue: SimpleQueue[Commit | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Commit] | None] = SimpleQueue()
+        self._lock = threading.Lock()  # over what is gathered, and whether it still may be
+        self._gathered: dict[asyncio.AbstractEventLoop, list[Commit]] = {}
+        self._is_stopped = False
         self._thread = threading.Thread(target=self._run, name="lakelet-commit", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def submit(self, commit: Commit) -> None:
-        self._queue.put(commit)
+        """From the commit's own loop, or from any thread where it has none.
+
+        What arrives in one turn of an event loop is handed over at its end, all at once:
+        waking the thread for each request cost more than the request.
+
+        Raises:
+            ServiceUnavailable: after `stop`.
+        """
+        with self._lock:
+            if self._is_stopped:
+                raise ServiceUnavailable("the node is stopping.", hint="Resend when it is back.")
+            if commit.loop is None:
+                self._queue.put([commit])
+                return
+            waiting = self._gathered.setdefault(commit.loop, [])
+            waiting.append(commit)
+        if len(waiting) == 1:
+            commit.loop.call_soon(self._hand_over, commit.loop)
 
     def stop(self) -> None:
         """Return once everything submitted before is answered."""
-        self._queue.put(None)
+        with self._lock:
+            self._is_stopped = True
+            for waiting in self._gathered.values():
+                self._queue.put(waiting)
+            self._gathered.clear()
+            self._queue.put(None)
         self._thread.join()
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            if waiting := self._gathered.pop(loop, None):
+                self._queue.put(waiting)
 
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            group = [self._queue.get()]
+            taken = [self._queue.get()]
             try:
-                while len(group) < _GROUP_REQUESTS_MAX:
-                    group.append(self._queue.get_nowait())
+                while len(taken) < _GROUP_REQUESTS_MAX:
+                    taken.append(self._queue.get_nowait())
             except Empty:
                 pass
-            stopping = None in group
-            self._commit([commit for commit in group if commit is not None])
+            stopping = None in taken
+            self._commit([commit for commits in taken if commits for commit in commits])
 
     def _commit(self, group: Sequence[Commit]) -> None:
         answers = _Answers()

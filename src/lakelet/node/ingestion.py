@@ -202,7 +202,12 @@ class Ingestion:
             is_encrypted = runtime.stream.is_encrypted
             answer(PutResult(runtime.incarnation, outcome, count, is_encrypted, refused))
 
-        self._committer.submit(Commit(runtime, records, size_bytes, settle, loop))
+        commit = Commit(runtime, records, size_bytes, settle, loop)
+        try:
+            self._committer.submit(commit)
+        except ServiceUnavailable:
+            runtime.note_refused(size_bytes)
+            raise
 
     def _ask_gate(
         self, runtime: StreamRuntime, records: Sequence[bytes], now: float
