@@ -88,7 +88,8 @@ def pie(xs: Sequence[str], ys: Sequence[float]) -> Option:
 
 def funnel(xs: Sequence[str], ys: Sequence[float]) -> Option:
     """Steps in the order given; each label says how many went on."""
-    data, before = [], None
+    data: list[Option] = []
+    before: float | None = None
     for x, y in zip(xs, ys, strict=True):
         share = f"  {y / before:.0%} went on" if before else ""
         ink = {"color": PALETTE[0], "opacity": max(0.45, 1 - 0.22 * len(data))}

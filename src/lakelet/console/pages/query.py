@@ -47,7 +47,7 @@ class Desk:
             with ui.element("div").classes("lk-section"):
                 with ui.element("div").classes("lk-editor"):
                     self._editor = ui.codemirror(
-                        sql, language="SQL", theme="githubLight", line_wrapping=True
+                        sql, language="SQL", theme="eclipse", line_wrapping=True
                     )
                     self._editor.map_key("Mod-Enter", self._run)
                 self._buttons()
