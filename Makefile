@@ -38,7 +38,7 @@ aws-demo: $(VENV)/.dev ## The same pipeline deployed into an AWS emulator
 
 test: $(VENV)/.dev ## Lint, types, import contract and every test
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .

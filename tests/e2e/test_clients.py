@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import boto3
 import pytest
 
 from lakelet.testing.node import RunningNode, running_node
@@ -34,6 +35,8 @@ def environment(shop: RunningNode, monkeypatch: pytest.MonkeyPatch) -> dict[str,
     for name, value in shop.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    # Another test's default session would keep that test's keys.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     return shop.environment
 
 
@@ -182,7 +185,6 @@ def test_the_aws_cli_from_put_to_answer(environment, shop, tmp_path):
 
 
 def test_a_wrong_key_is_refused(shop):
-    import boto3
     from botocore.exceptions import ClientError
 
     client = boto3.client(
