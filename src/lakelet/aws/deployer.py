@@ -32,7 +32,7 @@ _LAMBDA = (
 )
 _GLUE = (
     "CreateDatabase DeleteDatabase GetDatabase UpdateDatabase CreateTable DeleteTable GetTable "
-    "GetTables UpdateTable CreateCrawler DeleteCrawler GetCrawler UpdateCrawler StartCrawler "
+    "GetTables UpdateTable DeleteCrawler GetCrawler UpdateCrawler StartCrawler "
     "CreateJob DeleteJob GetJob UpdateJob StartJobRun CreateTrigger DeleteTrigger GetTrigger "
     "UpdateTrigger GetPartitions DeletePartition TagResource UntagResource GetTags"
 )
@@ -64,7 +64,7 @@ _EVENTS = "PutRule DeleteRule DescribeRule PutTargets RemoveTargets ListTargetsB
 _UNBOUND = (
     "sts:GetCallerIdentity lambda:GetAccountSettings logs:DescribeLogGroups "
     "logs:PutResourcePolicy logs:DeleteResourcePolicy logs:DescribeResourcePolicies "
-    "glue:CreateSecurityConfiguration glue:GetSecurityConfiguration "
+    "glue:CreateCrawler glue:CreateSecurityConfiguration glue:GetSecurityConfiguration "
     "glue:DeleteSecurityConfiguration cloudwatch:DescribeAlarms cloudformation:DescribeEvents"
 )
 
