@@ -125,7 +125,11 @@ def region(raw: bytes, start: int, end: int) -> list[tuple[int, int, dict[str, A
             found.append((at, trimmed(raw, at, stop), None, "json"))
             at = stop
             continue
-        close, problem = closing(raw, at, end)
+        close, closed, problem = closing(raw, at, end)
+        if closed and problem:
+            found.append((at, close, None, problem))
+            at = close
+            continue
         if problem:
             stop = another(raw, start, at, end)
             found.append((at, trimmed(raw, at, stop), None, problem))
@@ -165,9 +169,10 @@ def trimmed(raw: bytes, start: int, end: int) -> int:
     return end
 
 
-def closing(raw: bytes, at: int, end: int) -> tuple[int, str]:
-    """Behind the bracket that closes the one at `at`."""
-    stack = []
+def closing(raw: bytes, at: int, end: int) -> tuple[int, bool, str]:
+    """Behind the bracket that closes the one at `at`, whether one does, and the problem."""
+    stack: list[bytes] = []
+    problem = ""
     while at < end:
         mark = raw[at : at + 1]
         if mark == b'"':
@@ -176,14 +181,14 @@ def closing(raw: bytes, at: int, end: int) -> tuple[int, str]:
         if mark in (b"{", b"["):
             stack.append(mark)
             if len(stack) > DEPTH_MAX:
-                return at + 1, "too_deep"
+                problem = "too_deep"
         elif mark in (b"}", b"]"):
             if stack.pop() != {b"}": b"{", b"]": b"["}[mark]:
-                return at + 1, "json"
+                return at + 1, False, "json"
             if not stack:
-                return at + 1, ""
+                return at + 1, True, problem
         at += 1
-    return end, "json"
+    return end, False, problem or "json"
 
 
 def string_end(raw: bytes, at: int, end: int) -> int:

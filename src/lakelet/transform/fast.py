@@ -21,6 +21,7 @@ import pyarrow.json as pj
 
 from lakelet.model.contract import Contract, Field
 from lakelet.transform.exact import read_exact
+from lakelet.transform.frame import SEPARATORS
 from lakelet.transform.jsontext import Number, loads
 from lakelet.transform.lines import Lines, is_utf8
 from lakelet.transform.personal import NameRules
@@ -32,7 +33,6 @@ _BISECT_LINES = 64  # fewer lines than this are quicker read one by one than hal
 _DECIMAL_PRECISION_MAX = 28  # room below the parser's 38 digits, where it would wrap
 _PARSE_BLOCK_BYTES = 2 << 20
 _LOOK_BYTES = 256
-_SEPARATORS = b" \t\r\n,[]\xef\xbb\xbf"
 _BARE_NULL = re.compile(rb"\}\s*null")
 
 _STRING = (
@@ -274,8 +274,9 @@ def _plainly_objects(data: bytes) -> bool:
 def _without_separators(data: bytes) -> bytes:
     """Arrays opened out, every byte left at its place."""
     size_bytes = len(data)
-    text = data.lstrip(_SEPARATORS).rjust(size_bytes)
-    return text.rstrip(_SEPARATORS).ljust(size_bytes).replace(b"},", b"} ")
+    head = SEPARATORS.match(data)
+    text = data[head.end() if head else 0 :].rjust(size_bytes)
+    return text.rstrip(b" \t\r\n,[]").ljust(size_bytes).replace(b"},", b"} ")
 
 
 def _brace_spans(text: bytes) -> tuple[pa.Array, pa.Array]:

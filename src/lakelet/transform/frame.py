@@ -21,7 +21,7 @@ RECORD_SIZE_BYTES_MAX = 32 << 20
 DEPTH_MAX = 100  # of brackets; also what keeps json.loads clear of its recursion limit
 
 HARD_BOUNDARY = re.compile(rb"\}[ \t\r]*\n\s*(?=\{)")
-_SEPARATORS = re.compile(rb"(?:[\s,\[\]]|\xef\xbb\xbf)+")
+SEPARATORS = re.compile(rb"(?:[\s,\[\]]|\xef\xbb\xbf)+")
 _TOKEN = re.compile(rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?|[{}\[\]]')
 _HEAD = re.compile(rb'\{\s*"[^"\\\n]{0,200}"\s*:')
 _INDENT = re.compile(rb"[ \t]*[\[,]?[ \t]*\Z")
@@ -29,10 +29,12 @@ _JOINED = re.compile(rb'\}\s*(?=\{\s*")')
 _GARBAGE_END = re.compile(rb"[\n{]")
 _CLOSES = {b"}": b"{", b"]": b"["}
 
-# What failed attempts may read ahead, all in all: a small multiple of the input.
-# Beyond it a broken record takes its whole line with it.
-_LOOKAHEAD_FACTOR = 16
-_LOOKAHEAD_FLOOR_BYTES = 1 << 20
+# What failed attempts may read ahead, all in all: a multiple of the input, so that
+# hostile bytes cost linear time. Beyond the first bound an attempt looks only at
+# what an ordinary event takes; beyond the second a broken record takes the rest
+# of its line with it.
+_LOOKAHEAD_FACTOR, _LOOKAHEAD_FLOOR_BYTES = 8, 1 << 20
+_SHORT_LOOKAHEAD_FACTOR, _SHORT_LOOKAHEAD_BYTES = 32, 2 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Framer:
         return Extent(extent.start, self._trimmed(extent.start, end), closed=False)
 
     def _skip_separators(self, at: int) -> int:
-        found = _SEPARATORS.match(self._block, at, self._end)
+        found = SEPARATORS.match(self._block, at, self._end)
         return found.end() if found else at
 
     def _trimmed(self, start: int, end: int) -> int:
@@ -98,32 +100,37 @@ class Framer:
 
     def _record(self, start: int) -> Extent:
         limit = min(self._end, start + RECORD_SIZE_BYTES_MAX)
-        if self._spent_bytes > _LOOKAHEAD_FACTOR * (start - self._start) + _LOOKAHEAD_FLOOR_BYTES:
+        excess_bytes = self._spent_bytes - _LOOKAHEAD_FLOOR_BYTES
+        if excess_bytes > _SHORT_LOOKAHEAD_FACTOR * (start - self._start + 1):
             line_end = self._block.find(b"\n", start, limit)
-            limit = line_end if line_end >= 0 else limit
-        end, problem = self._close(start, limit)
-        if not problem:
-            return Extent(start, end, closed=True)
-        self._spent_bytes += end - start
-        end = min(self._soft_boundary(start), limit)
+            end = line_end if line_end >= 0 else limit
+            return Extent(start, self._trimmed(start, end), closed=False, problem="unclosed")
+        if excess_bytes > _LOOKAHEAD_FACTOR * (start - self._start + 1):
+            limit = min(limit, start + _SHORT_LOOKAHEAD_BYTES)
+        read_to, closed, problem = self._close(start, limit)
+        if closed:
+            return Extent(start, read_to, closed=not problem, problem=problem)
+        self._spent_bytes += read_to - start
+        end = min(self._soft_boundary(start), start + RECORD_SIZE_BYTES_MAX)
         return Extent(start, self._trimmed(start, end), closed=False, problem=problem)
 
-    def _close(self, start: int, limit: int) -> tuple[int, str]:
-        """Where the record's own bracket closes; else how far was read, and the problem."""
+    def _close(self, start: int, limit: int) -> tuple[int, bool, str]:
+        """How far was read, whether the record's own bracket closes there, and the problem."""
         open_brackets: list[bytes] = []
+        problem = ""
         for token in _TOKEN.finditer(self._block, start, limit):
             mark = token[0]
             if mark in (b"{", b"["):
                 open_brackets.append(mark)
                 if len(open_brackets) > DEPTH_MAX:
-                    return token.end(), "too deep"
+                    problem = "too deep"
             elif mark in _CLOSES:
                 if open_brackets.pop() != _CLOSES[mark]:
-                    return token.end(), "mismatched"
+                    return token.end(), False, "mismatched"
                 if not open_brackets:
-                    return token.end(), ""
+                    return token.end(), True, problem
         whole = limit - start >= RECORD_SIZE_BYTES_MAX
-        return limit, "too large" if whole else "unclosed"
+        return limit, False, problem or ("too large" if whole else "unclosed")
 
     def _soft_boundary(self, start: int) -> int:
         """The nearest place after `start` where another record seems to begin."""
