@@ -23,11 +23,11 @@ Columns = tuple[tuple[str, str], ...]  # (name as in the file, Hive type), in fi
 
 
 class FileFacts(msgspec.Struct, array_like=True, frozen=True):
-    """A file as its folder's memory keeps it; `modified_ns` and size tell when it is stale."""
+    """A file as its folder's memory keeps it; another ETag under its name is another file."""
 
     name: str  # below the folder
     size_bytes: int
-    modified_ns: int
+    etag: str
     schema_id: int  # of `FolderMemory`; UNREADABLE where the file is no data
     rows: int
     column_bytes: tuple[int, ...]  # compressed, in the schema's order; () for text formats
@@ -41,10 +41,6 @@ class Footer(msgspec.Struct, frozen=True):
     columns: Columns
     rows: int
     column_bytes: tuple[int, ...]
-
-
-def modified_ns(info: ObjectInfo) -> int:
-    return int(info.modified_at.timestamp() * 1_000_000) * 1_000
 
 
 def is_data_name(name: str) -> bool:

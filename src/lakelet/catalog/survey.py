@@ -11,7 +11,6 @@ from lakelet.catalog.footers import (
     FileFacts,
     data_objects,
     is_data_name,
-    modified_ns,
     read_footer,
 )
 from lakelet.model.ports import ObjectInfo, ObjectStore
@@ -120,27 +119,25 @@ def _facts(
     facts: list[FileFacts] = []
     opened = 0
     for info in objects:
-        name, changed_ns = info.key[len(prefix) :], modified_ns(info)
+        name = info.key[len(prefix) :]
         old = remembered.get(name)
-        if old and (old.size_bytes, old.modified_ns) == (info.size_bytes, changed_ns):
+        if old and (old.size_bytes, old.etag) == (info.size_bytes, info.etag):
             facts.append(old)
             continue
         if sample_size is not None and opened >= sample_size and facts:
             like = facts[-1].schema_id
-            facts.append(FileFacts(name, info.size_bytes, changed_ns, like, 0, ()))
+            facts.append(FileFacts(name, info.size_bytes, info.etag, like, 0, ()))
             continue
         opened += 1
         found.footer_count += 1
         footer = read_footer(store, info)
         if footer is None:
             found.unreadable.append(info.key)
-            facts.append(FileFacts(name, info.size_bytes, changed_ns, UNREADABLE, 0, ()))
+            facts.append(FileFacts(name, info.size_bytes, info.etag, UNREADABLE, 0, ()))
             continue
         schema_id = memory.schema_id(Schema(footer.format, footer.columns))
         facts.append(
-            FileFacts(
-                name, info.size_bytes, changed_ns, schema_id, footer.rows, footer.column_bytes
-            )
+            FileFacts(name, info.size_bytes, info.etag, schema_id, footer.rows, footer.column_bytes)
         )
     return tuple(facts)
 

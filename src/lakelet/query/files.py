@@ -102,9 +102,11 @@ class FileFinder:
             raise FilesMoved(f"s3://{bucket}/{aside.key} is settled.") from error
         footer = read_footer(self._store, info)
         if footer is None:
-            return FileFacts("", info.size_bytes, 0, UNREADABLE, 0, ())
+            return FileFacts("", info.size_bytes, info.etag, UNREADABLE, 0, ())
         schema_id = self._memory.schema_id(Schema(footer.format, footer.columns))
-        facts = FileFacts("", info.size_bytes, 0, schema_id, footer.rows, footer.column_bytes)
+        facts = FileFacts(
+            "", info.size_bytes, info.etag, schema_id, footer.rows, footer.column_bytes
+        )
         self._asides[(bucket, aside.key)] = facts
         return facts
 
