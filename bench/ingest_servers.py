@@ -13,6 +13,7 @@ from typing import Any
 
 import uvloop
 
+from lakelet.model.pipeline import Pipeline, StreamSettings
 from lakelet.wire.server import Server, listen
 
 
@@ -68,9 +69,8 @@ def _resolve(futures: list[Any]) -> None:
             future.set_result(None)
 
 
-def lakelet_app(folder: Path) -> tuple[Any, Any]:
+def lakelet_app(folder: Path, settings: StreamSettings) -> tuple[Any, Any]:
     """The real door: signatures, limits, log, and delivery of all that is accepted."""
-    from lakelet.model.pipeline import Pipeline
     from lakelet.node.ingestion import Ingestion
     from lakelet.store.clock import SystemClock
     from lakelet.store.disk import DiskObjectStore
@@ -80,7 +80,7 @@ def lakelet_app(folder: Path) -> tuple[Any, Any]:
     from lakelet.wire.firehose import firehose_service
     from lakelet.wire.firehose_fast import FastPuts
 
-    clock, pipeline = SystemClock(), Pipeline()
+    clock, pipeline = SystemClock(), Pipeline(stream=settings)
     (folder / "state").mkdir()
     store = DiskObjectStore(folder / "buckets", clock, folder / "state" / "objects.sqlite")
     store.create_bucket(pipeline.raw_bucket)
@@ -99,7 +99,12 @@ def lakelet_app(folder: Path) -> tuple[Any, Any]:
 
 def main() -> None:
     kind, port, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    app, protocol = (BareApp(folder), None) if kind == "bare" else lakelet_app(folder)
+    if kind == "bare":
+        app, protocol = BareApp(folder), None
+    elif kind == "accept":
+        app, protocol = lakelet_app(folder, StreamSettings(900, 128))
+    else:
+        app, protocol = lakelet_app(folder, StreamSettings())
     server = Server(app, listen("127.0.0.1", port), http_protocol=protocol)
     uvloop.run(server.serve())
 
