@@ -74,7 +74,7 @@ def test_sizes_money_and_ages():
     clock = ManualClock()
     then = clock.now()
     clock.advance(150)
-    assert ago(then, clock.now()) == "2 min ago"
+    assert ago(then, clock.now()) == "2\u00a0min\u00a0ago"
     assert ago(None, clock.now()) == "never"
 
 

@@ -61,15 +61,15 @@ def dollars(value: float) -> str:
 
 
 def ago(instant: str | datetime | None, now: datetime) -> str:
-    """`3 min ago`."""
+    """`3 min ago`, in one piece."""
     if instant is None:
         return "never"
     at = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
     seconds = (now - at).total_seconds()
     for limit, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
         if seconds >= 2 * limit or (unit == "min" and seconds >= limit):
-            return f"{seconds / limit:.0f} {unit} ago"
-    return f"{max(0, seconds):.0f} s ago"
+            return f"{seconds / limit:.0f}\u00a0{unit}\u00a0ago"
+    return f"{max(0, seconds):.0f}\u00a0s\u00a0ago"
 
 
 def sparkline(values: Sequence[float], label: str) -> Html:

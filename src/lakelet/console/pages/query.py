@@ -172,6 +172,7 @@ class Desk:
                 "field": f"c{index}",
                 "type": "rightAligned" if is_numeric(field.type) else None,
                 "minWidth": 110,
+                "flex": 1 if self._table.num_columns <= 6 else None,
             }
             for index, field in enumerate(self._table.schema)
         ]
