@@ -44,8 +44,6 @@ def _rewrite(node: exp.Expr, maps: frozenset[str]) -> exp.Expr:
 
 def _call(node: exp.Anonymous, maps: frozenset[str]) -> exp.Expr:
     name, arguments = node.name.lower(), node.expressions
-    if name.startswith("__"):
-        return node
     code = _CODE.get(name)
     if code is not None:
         return code(arguments, node, maps)
@@ -347,10 +345,20 @@ def _extract(node: exp.Expr) -> exp.Expr:
     return node
 
 
+def _data_type(node: exp.Expr) -> exp.Expr:
+    """TIMESTAMP(3) is another type than TIMESTAMP in DuckDB, and a literal's is TIMESTAMP(0)."""
+    if node.this in _TIMESTAMPS and node.expressions:
+        node.set("expressions", [])
+    return node
+
+
+_TIMESTAMPS = (exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ, exp.DType.TIME)
+
 _NODES: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
     exp.Add: _interval_sum,
     exp.Sub: _interval_sum,
     exp.AtTimeZone: _at_time_zone,
     exp.Extract: _extract,
+    exp.DataType: _data_type,
     exp.Normalize: lambda node: fill("nfc_normalize($1)", [node.this]),
 }
