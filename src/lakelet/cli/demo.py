@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -199,15 +200,28 @@ def settled(status: dict[str, Any]) -> bool:
 
 
 def _farewell(console: "Console", folder: Path, endpoint: str) -> None:
+    lakelet = _command()
     console.print(
         f"\n[bold]The node goes on[/bold] at {endpoint}; Ctrl-C ends it. In another terminal:\n"
-        f'  [cyan]eval "$(lakelet env --data {folder})"[/cyan]  '
-        "[dim]# any AWS SDK, the CLI, awswrangler[/dim]\n"
-        f'  [cyan]lakelet query --data {folder} "SELECT * FROM events LIMIT 5"[/cyan]\n'
-        f"  [cyan]lakelet status --data {folder}[/cyan]\n"
-        f"  [cyan]ls {folder}/buckets[/cyan]  [dim]# the lake: plain files[/dim]\n"
-        "[dim](.venv/bin/lakelet, where .venv is not activated)[/dim]"
+        f"  [cyan]{lakelet} console --data {folder}[/cyan]  "
+        "[dim]# a link to the console in your browser[/dim]\n"
+        f'  [cyan]{lakelet} query --data {folder} "SELECT * FROM events LIMIT 5"[/cyan]\n'
+        f"  [cyan]{lakelet} quarantine --data {folder}[/cyan]  "
+        "[dim]# what did not fit, and why[/dim]\n"
+        f'  [cyan]eval "$({lakelet} env --data {folder})"[/cyan]  '
+        "[dim]# points any AWS SDK, the CLI, awswrangler here[/dim]\n"
+        f"  [cyan]ls {folder}/buckets[/cyan]  [dim]# the lake: plain files[/dim]",
+        soft_wrap=True,
     )
+
+
+def _command() -> str:
+    """How the person at this terminal can call us: the virtual environment may be inactive."""
+    if shutil.which("lakelet"):
+        return "lakelet"
+    beside = Path(sys.executable).with_name("lakelet")
+    here = Path.cwd()
+    return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", console: "Console") -> None:
