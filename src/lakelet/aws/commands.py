@@ -83,7 +83,8 @@ def show_plan(
     """Checks, changes and the bill, for people."""
     from rich.table import Table
 
-    from lakelet.aws import estimate
+    from lakelet.aws.estimate import Traffic, planned_bill
+    from lakelet.watch.prices import load_prices
 
     for check in plan.checks:
         sign = {True: "[green]✓[/green]", False: "[red]✗[/red]", None: "[yellow]?[/yellow]"}
@@ -100,16 +101,19 @@ def show_plan(
             f"[{colour}]{effect}[/{colour}]", change.service, change.logical_id, change.why
         )
     console.print(table)
-    traffic = estimate.Traffic(events_a_month)
-    lines = estimate.estimate(deployment.site.pipeline, deployment.site.settings, traffic)
+    site = deployment.site
+    traffic = Traffic(events_a_month)
+    planned = planned_bill(site.pipeline, site.settings, traffic, load_prices())
     bill = Table("a month", "USD", "for", box=None, header_style="dim")
-    for line in lines:
-        bill.add_row(line.service, f"{line.usd:,.2f}", f"[dim]{line.what}[/dim]")
-    bill.add_row("[bold]total[/bold]", f"[bold]{estimate.total(lines):,.2f}[/bold]", "")
+    for line in planned.lines:
+        what = f"{line.quantity:,.0f} {line.unit}" if line.unit else ""
+        told = "; ".join(part for part in (what, line.note) if part)
+        bill.add_row(line.component, f"{line.dollars:,.2f}", f"[dim]{told}[/dim]")
+    bill.add_row("[bold]total[/bold]", f"[bold]{planned.dollars:,.2f}[/bold]", "")
     console.print(bill)
     console.print(
-        f"[dim]List prices of {estimate.PRICES_REGION} as noted on {estimate.PRICES_AS_OF}, for "
-        f"{events_a_month:,} events a month; check them: https://calculator.aws[/dim]"
+        f"[dim]{events_a_month:,} events a month in {planned.region}, by {planned.prices_source} "
+        f"({planned.prices_date}): https://calculator.aws[/dim]"
     )
 
 
