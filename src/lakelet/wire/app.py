@@ -17,6 +17,7 @@ from botocore.model import OperationModel
 
 from lakelet.model.errors import LakeletError
 from lakelet.model.ports import Clock
+from lakelet.wire.authentication import read_claim, verify
 from lakelet.wire.body import check_payload, inflate
 from lakelet.wire.errors import AnswerError, ErrorAnswer, ProtocolRefusal, Refusal, to_answer
 from lakelet.wire.http import Asgi, AsgiScope, ClientGone, HttpRequest, HttpResponse, Receive, Send
@@ -25,7 +26,7 @@ from lakelet.wire.registry import Registry, handler_of, operation_of
 from lakelet.wire.routing import Form, find_service, form_of, operation_in_body
 from lakelet.wire.s3.routing import find_route
 from lakelet.wire.service import DEFAULT_REGION, Principal, RequestContext, Service
-from lakelet.wire.sigv4 import Claim, CredentialStore, Scope, Verified, read_claim, verify
+from lakelet.wire.sigv4 import Claim, CredentialStore, Scope, Verified
 
 logger = logging.getLogger("lakelet.wire")
 

@@ -100,12 +100,7 @@ def verify(
     """
     secret = credentials.secret_access_key(claim.access_key_id)
     if secret is None:
-        raise ProtocolRefusal(
-            Refusal.UNKNOWN_KEY,
-            "The security token included in the request is invalid: "
-            f"no such access key: {claim.access_key_id}.",
-            hint="`lakelet env` prints the keys of this node.",
-        )
+        raise unknown_key(claim.access_key_id)
     _check_instant(claim, now)
     _check_headers_signed(request, claim)
     key = signing_key(secret, claim.scope)
@@ -115,7 +110,20 @@ def verify(
         if hmac.compare_digest(expected, claim.signature):
             is_declared = claim.scope.service == "s3"
             return Verified(claim, key, payload_sha256 if is_declared else "")
-    raise ProtocolRefusal(
+    raise wrong_signature()
+
+
+def unknown_key(access_key_id: str) -> ProtocolRefusal:
+    return ProtocolRefusal(
+        Refusal.UNKNOWN_KEY,
+        "The security token included in the request is invalid: "
+        f"no such access key: {access_key_id}.",
+        hint="`lakelet env` prints the keys of this node.",
+    )
+
+
+def wrong_signature() -> ProtocolRefusal:
+    return ProtocolRefusal(
         Refusal.WRONG_SIGNATURE,
         "The request signature we calculated does not match the signature you provided. "
         "Check your AWS Secret Access Key and signing method.",
@@ -251,8 +259,6 @@ def _payload_sha256(request: HttpRequest, claim: Claim) -> str:
     declared = request.headers.get("x-amz-content-sha256")
     if claim.scope.service == "s3":
         return UNSIGNED_PAYLOAD if claim.is_presigned and not declared else declared or EMPTY_SHA256
-    if declared == UNSIGNED_PAYLOAD:
-        return declared
     return hashlib.sha256(request.body).hexdigest()
 
 

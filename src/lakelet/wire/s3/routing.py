@@ -9,16 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from lakelet.wire.errors import ProtocolRefusal, Refusal
-from lakelet.wire.http import HttpRequest, percent_decode, query_pairs
+from lakelet.wire.http import HttpRequest, query_pairs
 from lakelet.wire.models import service_model
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """What a path and a host name together say."""
-
-    bucket: str = ""
-    key: str = ""
+from lakelet.wire.s3.addressing import address_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +38,6 @@ class Route:
 
 # Operations of other kinds of bucket share addresses with the ordinary ones.
 _NOT_HERE = {"ListDirectoryBuckets", "CreateSession", "WriteGetObjectResponse"}
-
-
-def address_of(request: HttpRequest) -> Address:
-    """Path style, and virtual-host style: `<bucket>.s3.<anything>` or `<bucket>.localhost`."""
-    path = request.raw_path.removeprefix("/")
-    bucket = _bucket_in_host(request.host)
-    if bucket:
-        return Address(bucket, percent_decode(path))
-    bucket, _, key = path.partition("/")
-    return Address(percent_decode(bucket), percent_decode(key))
-
-
-def _bucket_in_host(host: str) -> str:
-    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    for marker in (".s3.", ".s3-"):
-        bucket, found, _ = name.partition(marker)
-        if found:
-            return bucket
-    bucket = name.removesuffix(".localhost")
-    return bucket if bucket != name and bucket != "s3" and not bucket.startswith("s3.") else ""
 
 
 def find_route(request: HttpRequest) -> str:
