@@ -228,3 +228,41 @@ def raw_objects(draw: st.DrawFn) -> bytes:
     for piece in pieces:
         data += piece + (joiner if joiner is not None else draw(st.sampled_from(_JOINERS)))
     return data[: len(data) - draw(st.sampled_from([0, 0, 0, 1, 7]))] if data else data
+
+
+_FLAT: dict[str, st.SearchStrategy[str]] = {
+    "event_id": st.sampled_from(['"e1"', '"e2"', '"e\\u00e9"', '""', "7", "null"])
+    | st.uuids().map(lambda u: f'"{u}"'),
+    "event_type": st.sampled_from(['"page_view"', '"purchase"', '"vital"', '"bot"']),
+    "timestamp": st.sampled_from(
+        ['"2026-03-09T14:30:00Z"', '"2026-03-09 14:30:00.5"', "1773066600", "1773066600.25", '"?"']
+    ),
+    "user_id": st.sampled_from(['"u"', "12", "-0", "1.50", "true", '"a\\"b"', '"\\ud83d\\ude00"']),
+    "page_url": st.sampled_from(['"https://x/?a=b@c.example"', '"x%40y.example"', '"{}"', '"},{"']),
+    "product_price": st.sampled_from(["1", "29.99", '"29.99"', "1e2", "1e999", "-0.0", "null"]),
+    "quantity": st.sampled_from(["1", "2", '"2"', "2.0", "99999999999", "null"]),
+    "flag": st.sampled_from(["true", "false", "1", '"TRUE"', "null"]),
+    "amount": st.sampled_from(["1", "1.25", "1.250", "1.255", "99999999.99", "100000000"]),
+    "email": st.just('"a@b.example"'),
+    "utm": st.sampled_from(['"x"', '"a: b, c"', "1.10", "-0", "-1e5", "null", "true", '"null,"']),
+    "score": st.sampled_from(["0", "0.0", "12", '":null,"', '"naïve"', '"a@b.example"', "[1]"]),
+    "Email3": st.just('"a@b.example"'),
+    "odd name": st.just("1"),
+}
+
+
+@st.composite
+def flat_objects(draw: st.DrawFn) -> bytes:
+    """Lines as producers send them: flat, mostly alike, some of them odd. For the quick reader."""
+    usual = [*_ORDINARY, *draw(st.lists(st.sampled_from(sorted(_FLAT)), max_size=3))]
+    comma, colon = draw(st.sampled_from([(",", ":"), (", ", ": "), (" ,\t", " : ")]))
+    lines = []
+    for _ in range(draw(st.integers(1, 12))):
+        more = draw(st.lists(st.sampled_from(sorted(_FLAT)), max_size=2))
+        names = [*usual, *more] if draw(st.integers(0, 4)) else more  # names may come twice
+        pairs = [f'"{name}"{colon}{draw(_FLAT[name])}' for name in draw(st.permutations(names))]
+        lines.append("{" + comma.join(pairs) + "}")
+    if not draw(st.integers(0, 3)):
+        lines.insert(draw(st.integers(0, len(lines))), draw(st.sampled_from(["", "?", "[", "]"])))
+    joiner = draw(st.sampled_from(["\n", "\n", "\n", "\r\n", "", ",\n"]))
+    return joiner.join(lines).encode()

@@ -10,7 +10,7 @@ from lakelet.model.contract import Contract
 from lakelet.transform import Transformed, transform_bytes
 from tests.transform import reference
 from tests.transform.contracts import DEFAULT, KEYRING, WHOLE
-from tests.transform.events import ARRIVED, raw_objects
+from tests.transform.events import ARRIVED, flat_objects, raw_objects
 
 
 def transformed(raw: bytes, contract: Contract, **options: Any) -> Transformed:
@@ -42,4 +42,11 @@ def assert_same(raw: bytes, contract: Contract, **options: Any) -> None:
 @settings(max_examples=400, deadline=None)
 @given(raw=raw_objects())
 def test_any_bytes(contract: Contract, raw: bytes) -> None:
+    assert_same(raw, contract)
+
+
+@pytest.mark.parametrize("contract", [DEFAULT, WHOLE], ids=["default", "whole"])
+@settings(max_examples=400, deadline=None)
+@given(raw=flat_objects())
+def test_flat_lines(contract: Contract, raw: bytes) -> None:
     assert_same(raw, contract)
