@@ -53,7 +53,7 @@ class SpoolQueue:
         self._on_damage = on_damage
         self._guard = threading.Lock()
         # What an earlier process left is never appended to: its tail may be torn.
-        self._segments = sorted(folder.glob("*.spool"))
+        self._segments = sorted(p for p in folder.glob("*.spool") if p.stem.isdecimal())
         self._sizes = {path: path.stat().st_size for path in self._segments}
         self._offset = self._read_sent(self._segments[0]) if self._segments else 0
         self._serial = int(self._segments[-1].stem) if self._segments else 0
