@@ -13,7 +13,6 @@ from lakelet.lake.quarantine import compile_condition, read_rejects, summarise
 from lakelet.lake.rebuild import read_receipts
 from lakelet.lake.replay import choose, replay
 from lakelet.lake.reprocess import NothingLeft, raw_reaches_back_to, reprocess
-from lakelet.lake.swap import SwapRunning
 from lakelet.model.layout import manifest_key
 from lakelet.transform import raw_object
 from tests.lake.lake import DATA, NEW, OLD, PIPELINE, RAW, START, TestLake, event
@@ -113,13 +112,19 @@ def test_the_audit_holds_before_and_after_the_settling():
     assert any("came back from quarantine" in note for note in lake.audit().notes)
 
 
-def test_a_second_change_waits_for_the_first():
+def test_changes_stack_on_changes():
     lake = mixed_lake()
     replayed(lake)
-    with pytest.raises(SwapRunning):
-        replayed(lake, contract=OLD)
+    lake.pass_time(seconds=1)
+    assert replayed(lake).changed == 0
+    assert len(lake.ids()) == 5
+    back = reprocessed(lake, contract=OLD)
+    assert back.rescued == -2
+    assert lake.ids() == ["e1", "e3", "e5"]
+    assert lake.audit().balanced, lake.audit().findings
     lake.settle()
-    replayed(lake, contract=OLD)
+    assert lake.ids() == ["e1", "e3", "e5"]
+    assert lake.audit().balanced, lake.audit().findings
 
 
 def test_a_failure_halfway_changes_nothing(monkeypatch):

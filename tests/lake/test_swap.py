@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakelet.lake.swap import GRACE, LEFT_AFTER, Staging, SwapRunning, settle, sweep
+from lakelet.lake.swap import GRACE, LEFT_AFTER, Staging, settle, sweep
 from lakelet.model.errors import ObjectNotFound
-from lakelet.model.swap import ASIDE_PREFIX, SWAP_PREFIX, Swap, read_swaps, read_view
+from lakelet.model.swap import ASIDE_PREFIX, SWAP_PREFIX, Swap, View, read_swaps, read_view
 from lakelet.testing.clock import ManualClock
 from lakelet.testing.objects import MemoryObjectStore
 
@@ -152,16 +152,35 @@ def test_what_was_written_since_the_commit_is_kept():
     stage(store).commit(store.clock.now())
     store.clock.advance(5)
     store.put(DATA, "a", b"a3")
+    store.put(DATA, "b", b"b3")
     store.clock.advance(GRACE.total_seconds())
     settle(store, DATA, store.clock.now())
-    assert store.get(DATA, "a") == b"a3"
+    assert (store.get(DATA, "a"), store.get(DATA, "b")) == (b"a3", b"b3")
 
 
-def test_one_change_at_a_time():
+def test_changes_stack_and_settle_in_their_order():
     store = lake()
     stage(store).commit(store.clock.now())
-    with pytest.raises(SwapRunning, match="one"):
-        Staging(store, DATA, "two")
+    store.clock.advance(1)
+    second = Staging(store, DATA, "two")
+    assert {key: second.get(*key) for key in AFTER} == AFTER
+    second.put(DATA, "a", b"a3")
+    second.delete(DATA, "d")
+    second.put(DATA, "b", b"b3")
+    second.commit(store.clock.now())
+    wanted = {**AFTER, (DATA, "a"): b"a3", (DATA, "b"): b"b3"}
+    del wanted[DATA, "d"]
+    assert seen_by_a_reader(store) == wanted
+    store.clock.advance(GRACE.total_seconds() - 1)
+    assert settle(store, DATA, store.clock.now()) == ["one"]
+    assert seen_by_a_reader(store) == wanted
+    store.clock.advance(1)
+    assert settle(store, DATA, store.clock.now()) == ["two"]
+    assert seen_by_a_reader(store) == wanted
+    plain = {info.key: store.get(DATA, info.key) for info in store.list(DATA)}
+    assert {k: v for k, v in plain.items() if k[0] != "_"} == {
+        "a": b"a3", "b": b"b3", "c": b"c1",
+    }  # fmt: skip
 
 
 def test_an_abandoned_change_leaves_nothing():
@@ -184,19 +203,26 @@ keys = st.sampled_from("abcde")
 steps = st.lists(st.tuples(st.sampled_from(["put", "delete"]), keys), max_size=12)
 
 
-@given(steps)
-def test_any_change_is_what_the_plain_store_would_have_become(course):
+@given(st.lists(steps, min_size=1, max_size=3), st.integers(0, 3))
+def test_any_changes_are_what_the_plain_store_would_have_become(courses, settled_between):
     store, plain = lake(), dict(BEFORE)
-    staging = Staging(store, DATA, "any")
-    for number, (verb, key) in enumerate(course):
-        if verb == "put":
-            staging.put(DATA, key, b"%d" % number)
-            plain[DATA, key] = b"%d" % number
-        else:
-            staging.delete(DATA, key)
-            plain.pop((DATA, key), None)
-    staging.commit(store.clock.now())
-    assert seen_by_a_reader(store) == plain
+    for number, course in enumerate(courses):
+        staging = Staging(store, DATA, f"change-{number}")
+        for at, (verb, key) in enumerate(course):
+            if verb == "put":
+                body = b"%d %d" % (number, at)
+                staging.put(DATA, key, body)
+                plain[DATA, key] = body
+            else:
+                staging.delete(DATA, key)
+                plain.pop((DATA, key), None)
+        assert seen_by_a_reader(staging, View()) == plain
+        staging.commit(store.clock.now())
+        assert seen_by_a_reader(store) == plain
+        store.clock.advance(GRACE.total_seconds() / 2)
+        if settled_between > number:
+            settle(store, DATA, store.clock.now())
+            assert seen_by_a_reader(store) == plain
     store.clock.advance(GRACE.total_seconds())
     settle(store, DATA, store.clock.now())
-    assert seen_by_a_reader(store) == plain
+    assert seen_by_a_reader(store, View()) == plain

@@ -27,9 +27,11 @@ from lakelet.lake.merge import (
 )
 from lakelet.lake.seen import SeenStore
 from lakelet.lake.swap import Staging
+from lakelet.lake.viewed import ViewedStore
 from lakelet.model.contract import Contract
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import Clock, ObjectInfo, ObjectStore
+from lakelet.model.swap import read_view
 
 TARGET_SIZE_BYTES = 256 << 20  # Athena's advice is 128 MB and more a file
 FILES_MIN = 4  # fewer are not worth a rewrite
@@ -63,6 +65,7 @@ def plan_compaction(
 ) -> list[DayPlan]:
     """What is worth merging, day by day. Files that no manifest knows are left alone."""
     bucket = pipeline.transformed_bucket
+    store = ViewedStore(store, read_view(store, bucket))
     listed = {
         info.key: info
         for info in store.list(bucket)
@@ -129,15 +132,13 @@ def apply_compaction(
         on_progress: (done, all) plans.
     Returns:
         The ledger's entries. Files whose columns have clashing types stay apart.
-    Raises:
-        SwapRunning: an earlier change is not settled.
     """
     bucket, now = pipeline.transformed_bucket, clock.now()
     staging = Staging(store, bucket, f"compact-{now:%Y%m%dT%H%M%S%f}")
     made = []
     try:
         for number, plan in enumerate(plans, 1):
-            if _is_mergeable(store, bucket, plan):
+            if _is_mergeable(staging, bucket, plan):
                 with tempfile.TemporaryDirectory() as folder:
                     keep = _first_of_each(contract, plan, Path(folder), clock, deduplicate)
                     entry = merge(

@@ -48,8 +48,7 @@ def rebuild(
         raw_keys: in the order of arrival, so that the first of equal events stays the first.
         dry_run: do all the work aside, count it, and let nobody see it.
     Raises:
-        SwapRunning: an earlier change is not settled. What `transform.process` raises:
-        then nothing has changed.
+        What `transform.process` raises: then nothing has changed.
     """
     if seen and dry_run:
         seen = seen.without_claiming()
@@ -57,11 +56,11 @@ def rebuild(
     before: list[Manifest] = []
     after: list[Manifest] = []
     try:
-        present, expired = _present(store, pipeline, raw_keys)
-        _take_apart(staging, store, pipeline, frozenset(present), now)
+        present, expired = _present(staging, pipeline, raw_keys)
+        _take_apart(staging, pipeline, frozenset(present), now)
         for done, key in enumerate(present):
             on_progress(done, len(present), key)
-            before += [found] if (found := manifest_of(store, pipeline, key)) else []
+            before += [found] if (found := manifest_of(staging, pipeline, key)) else []
             after.append(_again(staging, pipeline, contract, key, keyring, seen))
         on_progress(len(present), len(present), "")
         old = {manifest.raw.key: manifest for manifest in before}
@@ -129,13 +128,12 @@ def _present(
 
 def _take_apart(
     staging: Staging,
-    store: ObjectStore,
     pipeline: Pipeline,
     raw_keys: frozenset[str],
     now: datetime,
 ) -> None:
     """Cut the objects' rows out of the files they were compacted into."""
-    for entry in read_compactions(store, pipeline):
+    for entry in list(read_compactions(staging, pipeline)):
         if any(part.raw_key in raw_keys for part in entry.parts):
             day = date.fromisoformat(entry.day)
             merge(

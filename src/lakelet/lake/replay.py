@@ -7,9 +7,11 @@ from lakelet.lake.ledger import Receipt
 from lakelet.lake.quarantine import compile_condition, read_rejects, sources
 from lakelet.lake.rebuild import OnProgress, manifest_of, rebuild
 from lakelet.lake.seen import SeenStore
+from lakelet.lake.viewed import ViewedStore
 from lakelet.model.contract import Contract, Keyring
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import ObjectStore
+from lakelet.model.swap import read_view
 
 
 def choose(store: ObjectStore, pipeline: Pipeline, where: str = "") -> dict[str, Counter[str]]:
@@ -42,12 +44,13 @@ def replay(
         where: SQL on the quarantine table ("" picks everything); see compile_condition.
         dry_run: the same receipt, exact to the event, and nothing is changed.
     Raises:
-        ConditionRefused; SwapRunning.
+        ConditionRefused.
     """
     picked = choose(store, pipeline, where)
+    seen_now = ViewedStore(store, read_view(store, pipeline.transformed_bucket))
 
     def arrival(key: str) -> tuple[str, str]:
-        manifest = manifest_of(store, pipeline, key)
+        manifest = manifest_of(seen_now, pipeline, key)
         return (manifest.raw.received_at.isoformat() if manifest else "", key)
 
     return rebuild(

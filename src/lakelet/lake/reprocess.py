@@ -52,7 +52,7 @@ def reprocess(
     them, and `raw_reaches_back_to` says how far back a rebuild can go.
 
     Raises:
-        NothingLeft where all of them are gone; SwapRunning.
+        NothingLeft where all of them are gone.
     """
     manifests = sorted(
         chosen(read_manifests(store, pipeline, each=each), first, last),

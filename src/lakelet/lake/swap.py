@@ -7,12 +7,13 @@ settle(store, bucket, now, grace)            later: everything moves to its plai
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import BinaryIO
 
-from lakelet.model.errors import LakeletError, ObjectNotFound, Outcome
+from lakelet.lake.viewed import ViewedStore
+from lakelet.model.errors import ObjectNotFound
 from lakelet.model.ports import Buffer, ObjectInfo, ObjectStore, ObjectWriter
 from lakelet.model.swap import (
     ASIDE_PREFIX,
@@ -22,6 +23,7 @@ from lakelet.model.swap import (
     View,
     aside_key,
     read_swaps,
+    read_view,
 )
 
 # A query that listed before the commit may still open what it listed. A guess: Athena's own
@@ -31,61 +33,63 @@ GRACE = timedelta(minutes=10)
 LEFT_AFTER = timedelta(days=1)
 
 
-class SwapRunning(LakeletError):
-    """Another change of many objects is not settled yet."""
-
-    code = "lake.swap_running"
-    outcome = Outcome.RETRY
-
-
-class Staging:
+class Staging(ViewedStore):
     """An ObjectStore whose writes and deletes stay aside until `commit`.
 
-    Reads see them already. Every bucket is staged in itself, so that nothing of the raw
-    bucket ever lies elsewhere.
+    Reads see them already, and below them the lake as readers see it: changes that are not
+    settled yet among it. Every bucket is staged in itself, so that nothing of the raw bucket
+    ever lies elsewhere. One at a time: what two stagings do side by side, the later commit
+    undoes of the earlier.
     """
 
     def __init__(self, store: ObjectStore, bucket: str, swap_id: str) -> None:
-        """`bucket` is the transformed one: it holds the swap's entry.
-
-        Raises SwapRunning: a second swap could not know what the first will have moved.
-        """
-        if running := read_swaps(store, bucket):
-            raise SwapRunning(
-                f"the change {running[0].id} of {running[0].committed_at:%Y-%m-%d %H:%M} is not "
-                "settled yet",
-                hint="It settles by itself some minutes after it was made; try again then.",
-            )
-        self._store, self._bucket, self._id = store, bucket, swap_id
-        self._shown: dict[Address, Aside] = {}
-        self._hidden: set[Address] = set()
+        """`bucket` is the transformed one: it holds the swap's entry."""
+        self._bucket, self._id = bucket, swap_id
+        self._beneath = read_view(store, bucket)
+        self._shown = dict(self._beneath.shown)
+        self._hidden = set(self._beneath.hidden)
+        self._own_shown: dict[Address, Aside] = {}
+        self._own_hidden: set[Address] = set()
+        super().__init__(store, self._beneath)
 
     # --- the change ----------------------------------------------------------------
 
     @property
     def is_empty(self) -> bool:
-        return not self._shown and not self._hidden
+        return not self._own_shown and not self._own_hidden
 
     def commit(self, now: datetime) -> Swap:
         """Readers see all of it from here on. Durable on return."""
-        swap = Swap(self._id, now, dict(self._shown), frozenset(self._hidden))
+        shown = {
+            address: replace(aside, over=self._changed(address))
+            for address, aside in self._own_shown.items()
+        }
+        hidden = {address: self._changed(address) for address in self._own_hidden}
+        swap = Swap(self._id, now, shown, hidden)
         self._store.put(self._bucket, swap.key, swap.encode(), content_type="application/json")
         return swap
 
     def abandon(self) -> None:
         """Nothing happened; what was written aside is removed."""
-        for (bucket, _), aside in self._shown.items():
+        for (bucket, _), aside in self._own_shown.items():
             self._store.delete(bucket, aside.key)
-        self._shown.clear()
-        self._hidden.clear()
+        self._own_shown.clear()
+        self._own_hidden.clear()
+
+    def _changed(self, address: Address) -> tuple[str, ...]:
+        """What may lie there when this is settled: what lies there now, or what an open
+        change will have put there by then."""
+        earlier = self._beneath.shown.get(address)
+        hidden = address in self._beneath.hidden
+        return tuple(
+            {
+                _etag(self._store, *address): None,
+                **({earlier.etag: None} if earlier else {}),
+                **({"": None} if hidden else {}),
+            }
+        )
 
     # --- the store, seen through it ---------------------------------------------------
-
-    def create_bucket(self, bucket: str) -> None:
-        self._store.create_bucket(bucket)
-
-    def list_buckets(self) -> list[str]:
-        return self._store.list_buckets()
 
     def put(
         self,
@@ -128,50 +132,39 @@ class Staging:
         )
         return _StagedWriter(self, key, inner)
 
-    def get(
-        self, bucket: str, key: str, *, offset_bytes: int = 0, size_bytes: int | None = None
-    ) -> bytes:
-        address = self._resolve(bucket, key)
-        return self._store.get(*address, offset_bytes=offset_bytes, size_bytes=size_bytes)
-
-    def open(self, bucket: str, key: str) -> BinaryIO:
-        return self._store.open(*self._resolve(bucket, key))
-
-    def head(self, bucket: str, key: str) -> ObjectInfo:
-        return self._renamed(self._store.head(*self._resolve(bucket, key)), key)
-
-    def list(self, bucket: str, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
-        view = View(self._shown, frozenset(self._hidden))
-        listed = self._store.list(bucket, prefix, start_after=start_after)
-        for info in view.visible(bucket, listed, prefix):
-            if info.key > start_after:
-                yield info
-
     def delete(self, bucket: str, key: str) -> None:
-        aside = self._shown.pop((bucket, key), None)
-        if aside:
-            self._store.delete(bucket, aside.key)
+        address = (bucket, key)
         with contextlib.suppress(ObjectNotFound):
-            self._store.head(bucket, key)
-            self._hidden.add((bucket, key))
+            self.head(bucket, key)
+            aside = self._own_shown.pop(address, None)
+            if aside:
+                self._store.delete(bucket, aside.key)
+            self._shown.pop(address, None)
+            self._hidden.add(address)
+            if _etag(self._store, bucket, key) or address in self._beneath.shown:
+                self._own_hidden.add(address)
+            self._look_again()
 
     def _staged(self, key: str, info: ObjectInfo) -> ObjectInfo:
-        self._shown[info.bucket, key] = Aside(info.key, info.size_bytes, info.etag)
-        self._hidden.discard((info.bucket, key))
-        return self._renamed(info, key)
+        address = (info.bucket, key)
+        self._shown[address] = self._own_shown[address] = Aside(
+            info.key, info.size_bytes, info.etag
+        )
+        self._hidden.discard(address)
+        self._own_hidden.discard(address)
+        self._look_again()
+        return replace(info, key=key)
 
-    def _resolve(self, bucket: str, key: str) -> Address:
-        if (bucket, key) in self._hidden:
-            raise ObjectNotFound(f"{bucket}/{key} is deleted by the change {self._id}")
-        aside = self._shown.get((bucket, key))
-        return bucket, aside.key if aside else key
+    def _look_again(self) -> None:
+        self._view = View(self._shown, self._hidden)  # both live on: they are looked up only
 
-    @staticmethod
-    def _renamed(info: ObjectInfo, key: str) -> ObjectInfo:
-        return ObjectInfo(
-            info.bucket, key, info.size_bytes, info.etag, info.modified_at,
-            info.content_type, info.content_encoding, info.metadata,
-        )  # fmt: skip
+
+def _etag(store: ObjectStore, bucket: str, key: str) -> str:
+    """`""` where there is no object."""
+    try:
+        return store.head(bucket, key).etag
+    except ObjectNotFound:
+        return ""
 
 
 class _StagedWriter:
@@ -203,7 +196,7 @@ class _StagedWriter:
 def settle(
     store: ObjectStore, bucket: str, now: datetime, *, grace: timedelta = GRACE
 ) -> list[str]:
-    """Move the objects of swaps older than `grace` to their plain places.
+    """Move the objects of swaps older than `grace` to their plain places, oldest first.
 
     Readers see no difference: until the entry is gone they read from aside. Cut short at any
     point, it is done again from its beginning. What lay aside stays for `sweep`: a reader
@@ -214,20 +207,14 @@ def settle(
         if now - swap.committed_at < grace:
             continue
         for (home, key), aside in swap.shown.items():
-            if not _is_newer(store, home, key, swap):
+            if _etag(store, home, key) in aside.over:
                 _copy(store, home, aside.key, key)
-        for home, key in swap.hidden:
-            store.delete(home, key)
+        for (home, key), over in swap.hidden.items():
+            if _etag(store, home, key) in over:
+                store.delete(home, key)
         store.delete(bucket, swap.key)
         settled.append(swap.id)
     return settled
-
-
-def _is_newer(store: ObjectStore, bucket: str, key: str, swap: Swap) -> bool:
-    """Whether somebody wrote to the plain place since: then what the swap has is history."""
-    with contextlib.suppress(ObjectNotFound):
-        return store.head(bucket, key).modified_at > swap.committed_at
-    return False
 
 
 def sweep(store: ObjectStore, buckets: tuple[str, ...], entries: str, now: datetime) -> int:

@@ -12,7 +12,7 @@ A reader that asks `read_view` once, before it lists, sees all of a change or no
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -33,16 +33,21 @@ class Aside:
     key: str  # where it lies
     size_bytes: int
     etag: str
+    over: tuple[str, ...] = ()  # what it replaces: see Swap
 
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """One change: `shown` objects are read from aside, `hidden` ones not at all."""
+    """One change: `shown` objects are read from aside, `hidden` ones not at all.
+
+    Each address remembers the ETags that it is a change of (`""` for no object): settled is
+    only what still has one of them, so that whatever was written since is kept.
+    """
 
     id: str
     committed_at: datetime
     shown: Mapping[Address, Aside]
-    hidden: frozenset[Address] = frozenset()
+    hidden: Mapping[Address, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -53,10 +58,10 @@ class Swap:
             "id": self.id,
             "committed_at": self.committed_at.isoformat(),
             "shown": [
-                [*address, aside.key, aside.size_bytes, aside.etag]
+                [*address, aside.key, aside.size_bytes, aside.etag, aside.over]
                 for address, aside in sorted(self.shown.items())
             ],
-            "hidden": sorted(self.hidden),
+            "hidden": [[*address, over] for address, over in sorted(self.hidden.items())],
         }
         return json.dumps(values, indent=1).encode()
 
@@ -66,8 +71,11 @@ class Swap:
         return cls(
             values["id"],
             datetime.fromisoformat(values["committed_at"]),
-            {(bucket, key): Aside(*rest) for bucket, key, *rest in values["shown"]},
-            frozenset((bucket, key) for bucket, key in values["hidden"]),
+            {
+                (bucket, key): Aside(place, size_bytes, etag, tuple(over))
+                for bucket, key, place, size_bytes, etag, over in values["shown"]
+            },
+            {(bucket, key): tuple(over) for bucket, key, over in values["hidden"]},
         )
 
 
@@ -81,7 +89,7 @@ class View:
     """What open swaps make of a listing. The common case is that there is none."""
 
     shown: Mapping[Address, Aside] = field(default_factory=dict)
-    hidden: frozenset[Address] = frozenset()
+    hidden: Set[Address] = frozenset()
     committed_at: datetime = _NEVER  # of the latest swap
 
     def resolve(self, bucket: str, key: str) -> Address:
@@ -120,7 +128,7 @@ def read_view(store: ObjectStore, bucket: str) -> View:
     hidden: set[Address] = set()
     swaps = read_swaps(store, bucket)
     for swap in swaps:  # a later swap speaks over an earlier one
-        hidden = (hidden - set(swap.shown)) | swap.hidden
+        hidden = (hidden - set(swap.shown)) | set(swap.hidden)
         shown = {a: aside for a, aside in shown.items() if a not in swap.hidden}
         shown.update(swap.shown)
     committed_at = swaps[-1].committed_at if swaps else _NEVER

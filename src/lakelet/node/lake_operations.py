@@ -1,5 +1,6 @@
 """The operations that tend stored data: quarantine, replay, reprocess, compact, redrive."""
 
+import threading
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,10 @@ from lakelet.node.operations import Tell, operation
 if TYPE_CHECKING:
     from lakelet.lake.ledger import Receipt
     from lakelet.node.runtime import Node
+
+
+# What changes many objects runs alone: two at once would each undo the other's.
+_changing = threading.Lock()
 
 
 @operation
@@ -29,16 +34,17 @@ def replay(node: "Node", tell: Tell, *, where: str = "", dry_run: bool = False) 
     """Send rejects through the contract of now; the receipt says what became of them."""
     from lakelet.lake.replay import replay as run
 
-    receipt = run(
-        node.store,
-        node.pipeline,
-        node.contract,
-        where=where,
-        now=node.clock.now(),
-        dry_run=dry_run,
-        on_progress=_progress(tell),
-        **_memory(node),
-    )
+    with _changing:
+        receipt = run(
+            node.store,
+            node.pipeline,
+            node.contract,
+            where=where,
+            now=node.clock.now(),
+            dry_run=dry_run,
+            on_progress=_progress(tell),
+            **_memory(node),
+        )
     return _finish(node, receipt)
 
 
@@ -50,17 +56,18 @@ def reprocess(
     from lakelet.lake.reprocess import raw_reaches_back_to
     from lakelet.lake.reprocess import reprocess as run
 
-    receipt = run(
-        node.store,
-        node.pipeline,
-        node.contract,
-        _day(first),
-        _day(last),
-        now=node.clock.now(),
-        dry_run=dry_run,
-        on_progress=_progress(tell),
-        **_memory(node),
-    )
+    with _changing:
+        receipt = run(
+            node.store,
+            node.pipeline,
+            node.contract,
+            _day(first),
+            _day(last),
+            now=node.clock.now(),
+            dry_run=dry_run,
+            on_progress=_progress(tell),
+            **_memory(node),
+        )
     reach = raw_reaches_back_to(node.pipeline, node.clock.now())
     return {**_finish(node, receipt), "raw_reaches_back_to": reach.isoformat()}
 
@@ -72,22 +79,23 @@ def compact(
     """Merge days of many small files."""
     from lakelet.lake.compact import apply_compaction, plan_compaction
 
-    plans = plan_compaction(
-        node.store,
-        node.pipeline,
-        node.clock.now(),
-        first=_day(first) if first else None,
-        last=_day(last) if last else None,
-    )
-    made = apply_compaction(
-        node.store,
-        node.pipeline,
-        node.contract,
-        plans,
-        node.clock,
-        on_progress=lambda done, total: tell({"done": done, "total": total}),
-    )
-    node.crawls.request()
+    with _changing:
+        plans = plan_compaction(
+            node.store,
+            node.pipeline,
+            node.clock.now(),
+            first=_day(first) if first else None,
+            last=_day(last) if last else None,
+        )
+        made = apply_compaction(
+            node.store,
+            node.pipeline,
+            node.contract,
+            plans,
+            node.clock,
+            on_progress=lambda done, total: tell({"done": done, "total": total}),
+        )
+    node.crawls.run_now()
     return {
         "days": len({(entry.table, entry.day) for entry in made}),
         "files_before": sum(len(plan.sources) for plan in plans),
@@ -116,7 +124,8 @@ def settle_swaps(node: "Node") -> list[str]:
     from lakelet.lake.swap import settle, sweep
 
     now, bucket = node.clock.now(), node.pipeline.transformed_bucket
-    settled = settle(node.store, bucket, now)
+    with _changing:
+        settled = settle(node.store, bucket, now)
     sweep(node.store, (bucket, node.pipeline.raw_bucket), bucket, now)
     if settled:
         node.crawls.request()
@@ -142,7 +151,7 @@ def _finish(node: "Node", receipt: "Receipt") -> dict[str, Any]:
         for manifest in read_manifests(node.store, node.pipeline):
             if manifest.raw.key in again:
                 node.ledger.record(manifest)
-        node.crawls.request()
+        node.crawls.run_now()  # days that had no rows before become partitions
     report = receipt.report()
     report.pop("raw_keys")
     return report

@@ -18,6 +18,7 @@ from lakelet.collector import read_collector
 from lakelet.contract import Declaration, load_declaration
 from lakelet.ingest.limits import batches
 from lakelet.lake.lifecycle import apply_expiry
+from lakelet.lake.viewed import viewed
 from lakelet.model.layout import is_error_key, is_raw_event_key
 from lakelet.model.manifest import Manifest
 from lakelet.model.ports import Clock, ObjectInfo
@@ -238,7 +239,8 @@ class Node:
         started = time.monotonic()
         failed = True
         try:
-            lines = crawl(self.catalog, self.store, self.pipeline, self.clock)
+            store = viewed(self.store, self.pipeline.transformed_bucket)
+            lines = crawl(self.catalog, store, self.pipeline, self.clock)
             failed = False
             return lines
         finally:
