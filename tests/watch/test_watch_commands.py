@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from typer.testing import CliRunner
 
+import lakelet
 from lakelet.cli.doctor import Check, examine
 from lakelet.cli.main import app
 from lakelet.cli.watching import _rates, overview
@@ -77,6 +78,17 @@ def test_a_console_link_is_fresh_each_time(tmp_path):
         link.startswith("http://127.0.0.1:1/login?token=") and "secret" not in link
         for link in links
     )
+
+
+def test_a_query_is_priced_before_it_runs(tmp_path):
+    lake = ["--data", str(tmp_path / "lake")]
+    lakelet.open(tmp_path / "lake").close()
+    for sql, said in (
+        ("SELECT count(*) FROM events", "billed as 10.0 MB: $0.000050"),
+        ("SHOW TABLES", "billed as 0 B: $0.000000"),
+    ):
+        done = runner.invoke(app, ["query", *lake, "--cost", sql])
+        assert said in " ".join(done.stdout.split()), done.output
 
 
 def status(accepted: int, rows: int) -> dict:

@@ -43,6 +43,9 @@ def query(
     database: Annotated[
         str | None, typer.Option(help="By default the pipeline's own database.")
     ] = None,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Only say what it would scan and cost on Athena.")
+    ] = False,
 ) -> None:
     """Ask the lake in SQL."""
     import time
@@ -53,6 +56,13 @@ def query(
     text = sys.stdin.read() if sql in (None, "-") else sql
     if not text or not text.strip():
         raise typer.BadParameter('no SQL: lakelet query "SELECT …", or on standard input')
+    if cost:
+        from lakelet.cli.watching import draw_query_cost
+
+        with connect(data) as lake:
+            report = lake.call("query_cost", sql=text, database=database)
+        draw_query_cost(render.stdout(), report)
+        return
     started = time.monotonic()
     with connect(data) as lake:
         answer = lake.query(text, database=database)

@@ -113,6 +113,17 @@ def draw_cost(console: "Console", report: Mapping[str, Any]) -> None:
     console.print(f"  [dim]Prices of {report['prices_date']}: {report['prices_source']}.[/dim]")
 
 
+def draw_query_cost(console: "Console", report: Mapping[str, Any]) -> None:
+    """What `node.operations.query_cost` answers, in a line."""
+    from lakelet.cli.render import size
+
+    scanned, billed = size(report["scanned_bytes"]), size(report["billed_bytes"])
+    console.print(
+        f"It would scan {scanned}, billed as {billed}: [bold]${report['dollars']:.6f}[/bold] "
+        f"on Athena, {report['region']}, list price of {report['prices_date']}."
+    )
+
+
 def console_link(data: Path | None) -> str:
     """Raises DataFolderError where no node runs."""
     from lakelet.node.logins import login_path

@@ -62,3 +62,21 @@ def audit(node: "Node", _: Tell, *, day: str | None = None, deep: bool = False) 
     from lakelet.node.report import audit_report
 
     return audit_report(node, day=day, deep=deep)
+
+
+@operation
+def query_cost(node: "Node", _: Tell, *, sql: str, database: str | None = None) -> dict[str, Any]:
+    """What a query would scan and cost on Athena; it is planned, not run. DDL is free."""
+    from lakelet.watch.cost import billed_scan_bytes
+    from lakelet.watch.cost import query_cost as price
+    from lakelet.watch.prices import load_prices
+
+    prices = load_prices()
+    scanned = node.engine.estimate(sql, database=database or node.pipeline.database)
+    return {
+        "scanned_bytes": scanned or 0,
+        "billed_bytes": 0 if scanned is None else billed_scan_bytes(scanned),
+        "dollars": 0.0 if scanned is None else price(scanned, prices),
+        "region": prices.region,
+        "prices_date": prices.date,
+    }

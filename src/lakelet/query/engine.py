@@ -298,6 +298,13 @@ class QueryEngine:
             sql, (database or DEFAULT_DATABASE).lower(), Run(), list(parameters)
         )
 
+    def estimate(self, sql: str, *, database: str | None = None) -> int | None:
+        """Bytes that a SELECT would scan (it is planned, not run); None for other statements.
+
+        Raises QueryFailed.
+        """
+        return self._performer.scanned_bytes(sql, (database or DEFAULT_DATABASE).lower())
+
     # --- inside -----------------------------------------------------------------------
 
     def _reuse(self, body: Shape, run: Run, started: float) -> bool:

@@ -110,6 +110,13 @@ class Performer:
             hint="Run it through StartQueryExecution.",
         )
 
+    def scanned_bytes(self, sql: str, database: str) -> int | None:
+        """What a query would scan, by its plan alone; None for what is no SELECT."""
+        statement = read_statement(sql)
+        if statement.kind != "SELECT" or statement.tree is None:
+            return None
+        return self._runner.plan(statement.tree, database, Run()).scanned_bytes
+
     def _actions(self) -> dict[str, Callable[[Statement, Mapping[str, Any], Run], Outcome]]:
         return {
             "SELECT": self._select,

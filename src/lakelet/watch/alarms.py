@@ -184,7 +184,7 @@ def shipped_alarms(pipeline: str, limits: Limits | None = None) -> tuple[Alarm, 
         ),
         _shipped(
             *("dead-letters", Sqs.WAITING, dead_letter_queue(pipeline), "Maximum", 0.0),
-            text="Raw objects were given up after their retries. Look: lakelet dead-letters",
+            text="Raw objects were given up after their retries. When mended: lakelet redrive",
         ),
         _shipped(
             *("quarantine-rate", Lakelet.QUARANTINE_RATE, pipeline, "Average"),
@@ -194,7 +194,7 @@ def shipped_alarms(pipeline: str, limits: Limits | None = None) -> tuple[Alarm, 
         ),
         _shipped(
             *("crawl-failures", Glue.CRAWL_FAILURES, pipeline, "Sum", 0.0),
-            text="A crawl failed; new partitions may not be seen. Look: lakelet crawls",
+            text="A crawl failed; new partitions may not be seen. Look: lakelet status",
         ),
         _shipped(
             *("disk", Lakelet.DISK_USED, pipeline, "Maximum", held.disk_percent),
@@ -203,7 +203,7 @@ def shipped_alarms(pipeline: str, limits: Limits | None = None) -> tuple[Alarm, 
         _shipped(
             *("query-failures", Athena.QUERY_FAILURES, pipeline, "Sum", 0.0),
             period_seconds=300,
-            text="Queries fail. Look: lakelet history",
+            text="Queries fail. Look at their reasons: the console's Query page",
         ),
     )
 

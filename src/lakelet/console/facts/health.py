@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from lakelet.console.facts.overview import alarm_facts, ledger
 from lakelet.lake.lifecycle import rules
-from lakelet.node.operations import OPERATIONS
 from lakelet.node.report import status_report
 from lakelet.watch.names import S3, Lakelet
 from lakelet.watch.registry import SeriesKey
@@ -26,7 +25,7 @@ def health(node: "Node") -> Facts:
     """
     Returns:
         alarms (all), alarm_history, ledger, quarantine (reason and count), dead_letters,
-        crawls, schedules, storage, settings, operations (that can be asked for).
+        crawls, schedules, storage, settings.
     """
     status = status_report(node)
     now = node.clock.now()
@@ -52,7 +51,6 @@ def health(node: "Node") -> Facts:
         "schedules": schedules(node),
         "storage": storage(node),
         "settings": settings(node),
-        "operations": sorted(OPERATIONS),
         "at": now.isoformat(),
     }
 

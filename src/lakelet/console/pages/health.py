@@ -144,7 +144,7 @@ def _quarantine(node: "Node", known: Facts) -> None:
                 bar = tag("span", cls="lk-bar", style=f"width: {round(160 * count / most)}px")
                 shell.show(tag("span", tag("code", reason), f" {count:,} ", bar))
                 button("Samples", lambda r=reason: _samples(node, r, holder))
-                button("Replay …", lambda r=reason: _wizard(node, r, known, holder))
+                button("Replay …", lambda r=reason: _wizard(node, r, holder))
     holder.move(target_index=-1)
 
 
@@ -170,16 +170,11 @@ async def _samples(node: "Node", reason: str, holder: ui.element) -> None:
         shell.show(shown)
 
 
-async def _wizard(node: "Node", reason: str, known: Facts, holder: ui.element) -> None:
+async def _wizard(node: "Node", reason: str, holder: ui.element) -> None:
     """First a dry run; what it says decides."""
     holder.clear()
     with holder:
         shell.show(tag("h3", f"Replay what was quarantined for {reason}"))
-        if "replay" not in known["operations"]:
-            shell.show(
-                tag("p", "From a terminal: ", tag("code", f"lakelet replay --reason {reason}"))
-            )
-            return
         told = shell.show(state("busy", "Trying, nothing is changed …"))
     report = await _replay(node, reason, dry_run=True)
     told.set_content(report)
@@ -193,7 +188,8 @@ async def _wizard(node: "Node", reason: str, known: Facts, holder: ui.element) -
 
 
 async def _replay(node: "Node", reason: str, *, dry_run: bool) -> Html:
-    arguments = {"reason": reason, "dry_run": dry_run}
+    quoted = reason.replace("'", "''")
+    arguments = {"where": f"reason = '{quoted}'", "dry_run": dry_run}
     try:
         report = await asyncio.to_thread(run_operation, node, "replay", arguments)
     except LakeletError as error:

@@ -15,6 +15,7 @@ from lakelet.console.memory import Memory
 from lakelet.console.results import Results, is_numeric
 from lakelet.console.widgets import button, problem, select
 from lakelet.model.errors import LakeletError
+from lakelet.node.operations import run_operation
 
 if TYPE_CHECKING:
     from lakelet.node.runtime import Node
@@ -66,6 +67,7 @@ class Desk:
             self._stop_button = button("Cancel", self._cancel)
             self._stop_button.set_enabled(False)
             button("Plan", self._plan)
+            button("Price", self._price)
             button("Save", self._save)
             button("Copy as Python", self._as_python)
 
@@ -96,6 +98,19 @@ class Desk:
 
     async def _plan(self) -> None:
         await self._start(f"EXPLAIN {self._editor.value}")
+
+    async def _price(self) -> None:
+        """Before it runs: planned only."""
+        arguments = {"sql": self._editor.value}
+        try:
+            found = await asyncio.to_thread(run_operation, self._node, "query_cost", arguments)
+        except LakeletError as error:
+            self._status.set_content(problem(error.message, error.hint))
+            return
+        told = (
+            f"It would scan {size(found['scanned_bytes'])}: {dollars(found['dollars'])} on Athena"
+        )
+        self._status.set_content(state("idle", told))
 
     async def _start(self, sql: str) -> None:
         if self._execution:
