@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from lakelet.cli import data_commands, lake_commands, node_commands, watch_commands
+from lakelet.cli import data_commands, fault_commands, lake_commands, node_commands, watch_commands
 
 app = typer.Typer(
     name="lakelet",
@@ -38,6 +38,7 @@ def _root(
 node_commands.register(app)
 data_commands.register(app)
 lake_commands.register(app)
+fault_commands.register(app)
 watch_commands.register(app)
 
 

@@ -48,7 +48,7 @@ class Declaration:
 
 
 # Read by aws.settings, collector.settings and the node's own.
-_SECTIONS_OF_OTHERS = ("aws", "collector", "watch")
+_SECTIONS_OF_OTHERS = ("aws", "collector", "functions", "ingest", "watch")
 
 
 def load_declaration(path: Path | None = None) -> Declaration:

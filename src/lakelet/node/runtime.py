@@ -22,6 +22,7 @@ from lakelet.lake.viewed import viewed
 from lakelet.model.layout import is_error_key, is_raw_event_key
 from lakelet.model.manifest import Manifest
 from lakelet.model.ports import Clock, ObjectInfo
+from lakelet.node import faults as _faults  # noqa: F401 - its operation is found by name
 from lakelet.node.crawls import CrawlRunner
 from lakelet.node.folder import DataFolder, Holder
 from lakelet.node.ingestion import Ingestion
@@ -33,6 +34,7 @@ from lakelet.node.queue import TransformQueue
 from lakelet.node.rounds import Round, Rounds
 from lakelet.node.schedule import parse_schedule
 from lakelet.node.tables import crawl, ensure_tables, workgroup_configuration
+from lakelet.node.toolbox import make_toolbox, read_ingest
 from lakelet.node.webhooks import post_webhook
 from lakelet.node.worker import LocalTransform, Worker
 from lakelet.query import QueryEngine
@@ -74,6 +76,9 @@ class Node:
         self.contract = self.declaration.contract
         self.collector_settings = read_collector(
             self.declaration.sections["collector"], stream=self.pipeline.name
+        )
+        self.ingest_settings = read_ingest(
+            self.declaration.sections["functions"], self.declaration.sections["ingest"]
         )
         self._worker_processes = worker_processes
         self._schedule = parse_schedule(self.pipeline.crawler.schedule)
@@ -132,6 +137,7 @@ class Node:
             clock=self.clock,
             folder=state,
             observer=self.watch.meters,
+            toolbox=make_toolbox(self.ingest_settings, self.catalog),
         )
         self._caught_up = threading.Event()
         self._rounds = Rounds(
@@ -155,6 +161,7 @@ class Node:
         self.queries.start()
         self.store.on_put(self._on_put)
         self.ingestion.start()
+        self.ingestion.set_faults(self.pipeline.name, self.ingest_settings.faults)
         self.worker.start()
         self.crawls.start()
         self._rounds.start()
