@@ -7,10 +7,12 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lakelet.model.errors import ObjectNotFound, PreconditionFailed, StorageFull
+from lakelet.store import disk
 from lakelet.store.disk import Condition, DiskObjectStore
 from lakelet.store.errors import BucketNameRefused, BucketNotEmpty, KeyRefused
 from lakelet.testing.clock import ManualClock
@@ -414,3 +416,52 @@ def test_conditions_hold_for_writers_too(store: DiskObjectStore) -> None:
     with store.writer(BUCKET, "x") as writer, pytest.raises(PreconditionFailed):
         writer.commit(Condition(only_if_absent=True))
     assert store.get(BUCKET, "x") == b"one"
+
+
+def test_a_reader_does_not_overwrite_what_a_writer_says(
+    store: DiskObjectStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a rename and its row, somebody lists: the file looks as if copied in by hand."""
+    reader, noted, hashed = DiskObjectStore(root), threading.Event(), threading.Event()
+    seen: list[object] = []
+    put, md5_of = store._index.put, disk._md5_of
+
+    def put_while_the_reader_hashes(*arguments: Any) -> None:
+        thread.start()
+        assert hashed.wait(10)
+        put(*arguments)
+        noted.set()
+
+    def md5_until_the_writer_has_noted(path: str) -> str:
+        hashed.set()
+        assert noted.wait(10)
+        return md5_of(path)
+
+    monkeypatch.setattr(disk, "_md5_of", md5_until_the_writer_has_noted)
+    monkeypatch.setattr(store._index, "put", put_while_the_reader_hashes)
+    thread = threading.Thread(target=lambda: seen.append(reader.head(BUCKET, "x")))
+    made = store.put(BUCKET, "x", b"one", content_type="text/x", metadata={"a": "b"})
+    thread.join()
+    assert seen == [made]
+    assert store.head(BUCKET, "x") == made
+    reader.close()
+
+
+def test_a_full_disk_under_the_index(
+    store: DiskObjectStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (page_count,) = store._index._open().execute("PRAGMA page_count").fetchone()
+    store._index._open().execute(f"PRAGMA max_page_count = {page_count}")
+    with pytest.raises(StorageFull):
+        for number in range(1000):
+            store.put(BUCKET, str(number), b"", metadata={"long": "x" * 1000})
+
+
+def test_an_index_of_another_version_is_made_anew(store: DiskObjectStore, root: Path) -> None:
+    made = store.put(BUCKET, "x", b"one")
+    store._index._open().execute("ALTER TABLE objects DROP COLUMN further")
+    store._index._open().execute("PRAGMA user_version = 1")
+    store.close()
+    fresh = DiskObjectStore(root)
+    assert fresh.head(BUCKET, "x") == made
+    fresh.close()

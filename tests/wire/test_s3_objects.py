@@ -274,6 +274,22 @@ def test_copy(s3: Any, bucket: str) -> None:
     assert code_of(s3.copy_object, **missing) == ("NoSuchKey", 404)
 
 
+def test_further_headers_are_kept(s3: Any, bucket: str) -> None:
+    headers = {
+        "CacheControl": "max-age=5",
+        "ContentDisposition": 'attachment; filename="x"',
+        "ContentLanguage": "de",
+    }
+    s3.put_object(Bucket=bucket, Key="k", Body=b"", **headers)
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/k")
+    for key in ("k", "copy"):
+        head = s3.head_object(Bucket=bucket, Key=key)
+        assert {name: head[name] for name in headers} == headers
+    assert "CacheControl" not in s3.put_object(Bucket=bucket, Key="k", Body=b"")
+    other = s3.get_object(Bucket=bucket, Key="copy", ResponseCacheControl="no-store")
+    assert other["CacheControl"] == "no-store"
+
+
 def test_deleting(s3: Any, bucket: str) -> None:
     keys = ["a", "a/b", "x<&>y", " space "]
     for key in keys:

@@ -45,6 +45,7 @@ class Headers:
     content_encoding: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    further: Mapping[str, str] = field(default_factory=dict)  # other headers, by lower-case name
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ class DiskObjectStore:
         row = Row(
             *(info.st_size, info.st_mtime_ns, etag or draft.md5_hex),
             *(headers.content_type, headers.content_encoding),
-            *(dict(headers.metadata), dict(headers.tags)),
+            *(dict(headers.metadata), dict(headers.tags), dict(headers.further)),
         )
         with self._lock:
             path = self._place(draft, bucket, key, condition)
@@ -273,15 +274,22 @@ class DiskObjectStore:
         found = self._places.find(bucket, key)
         return Path(found[0] if found else self._places.own_path(bucket, key))
 
+    def headers(self, bucket: str, key: str) -> Headers:
+        """All that was said of an object when it was put. Raises ObjectNotFound."""
+        self.head(bucket, key)  # a file that was copied in gets its row here
+        row = self._index.get(bucket, key)
+        if row is None:
+            return Headers()
+        parts = (row.content_type, row.content_encoding, row.metadata, row.tags, row.further)
+        return Headers(*parts)
+
     def tags(self, bucket: str, key: str) -> dict[str, str]:
         """Raises ObjectNotFound."""
-        self.head(bucket, key)
-        row = self._index.get(bucket, key)
-        return dict(row.tags) if row else {}
+        return dict(self.headers(bucket, key).tags)
 
     def set_tags(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
         """Replaces all of them. Raises ObjectNotFound."""
-        self.head(bucket, key)  # a file that was copied in gets its row here
+        self.headers(bucket, key)
         with self._lock:
             if row := self._index.get(bucket, key):
                 self._index.put(bucket, key, replace(row, tags=dict(tags)))
@@ -352,8 +360,9 @@ class DiskObjectStore:
         with self._lock:
             now = self._places.find(bucket, file.key)
             if now and row.is_of(now[1].st_size, now[1].st_mtime_ns):
-                self._index.put(bucket, file.key, row)
-        return row
+                self._index.put_if_stale(bucket, file.key, row)
+        kept = self._index.get(bucket, file.key)  # its writer may just have told us more
+        return kept if kept and kept.is_of(file.size_bytes, file.modified_at_ns) else row
 
 
 class DiskWriter:

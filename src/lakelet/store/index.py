@@ -13,9 +13,12 @@ those seconds falls back to the defaults.
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from lakelet.model.errors import StorageFull
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -28,10 +31,14 @@ CREATE TABLE IF NOT EXISTS objects (
   content_encoding TEXT,
   metadata TEXT NOT NULL DEFAULT '{}',
   tags TEXT NOT NULL DEFAULT '{}',
+  further TEXT NOT NULL DEFAULT '{}',
   PRIMARY KEY (bucket, key)
 ) WITHOUT ROWID;
 """
-_COLUMNS = "size_bytes, modified_at_ns, etag, content_type, content_encoding, metadata, tags"
+_SCHEMA_VERSION = 2
+_COLUMNS = (
+    "size_bytes, modified_at_ns, etag, content_type, content_encoding, metadata, tags, further"
+)
 _PAGE_SIZE = 1000
 _BUSY_TIMEOUT_SECONDS = 30.0
 
@@ -49,6 +56,7 @@ class Row:
     content_encoding: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    further: Mapping[str, str] = field(default_factory=dict)  # other headers, by lower-case name
 
     def is_of(self, size_bytes: int, modified_at_ns: int) -> bool:
         return self.size_bytes == size_bytes and self.modified_at_ns == modified_at_ns
@@ -80,15 +88,37 @@ class ObjectIndex:
         return _row(found) if found else None
 
     def put(self, bucket: str, key: str, row: Row) -> None:
-        self._open().execute(
-            f"INSERT OR REPLACE INTO objects (bucket, key, {_COLUMNS}) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(bucket, key, row.size_bytes, row.modified_at_ns, row.etag),
-                *(row.content_type, row.content_encoding),
-                *(json.dumps(dict(row.metadata)), json.dumps(dict(row.tags))),
-            ),
+        self._insert("INSERT OR REPLACE", "", bucket, key, row)
+
+    def put_if_stale(self, bucket: str, key: str, row: Row) -> None:
+        """Keep a computed row, unless the file's writer has left its own meanwhile."""
+        stale = (
+            "ON CONFLICT DO UPDATE SET "
+            + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", "))
+            + " WHERE objects.size_bytes != excluded.size_bytes"
+            " OR objects.modified_at_ns != excluded.modified_at_ns"
         )
+        self._insert("INSERT", stale, bucket, key, row)
+
+    def _insert(self, verb: str, otherwise: str, bucket: str, key: str, row: Row) -> None:
+        texts = [json.dumps(dict(part)) for part in (row.metadata, row.tags, row.further)]
+        values = (
+            *(bucket, key, row.size_bytes, row.modified_at_ns, row.etag),
+            *(row.content_type, row.content_encoding, *texts),
+        )
+        try:
+            self._open().execute(
+                f"{verb} INTO objects (bucket, key, {_COLUMNS}) "
+                f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {otherwise}",
+                values,
+            )
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            raise StorageFull(
+                f"No room is left on the disk to note the metadata of {key!r}.",
+                hint="Free some space, then send it again: the same bytes replace themselves.",
+            ) from error
 
     def delete(self, bucket: str, key: str) -> None:
         self._open().execute("DELETE FROM objects WHERE bucket = ? AND key = ?", (bucket, key))
@@ -137,7 +167,7 @@ class ObjectIndex:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_SCHEMA)
+            _ensure_schema(connection)
         except sqlite3.DatabaseError:
             connection.close()
             raise
@@ -147,14 +177,21 @@ class ObjectIndex:
         return connection
 
 
-def _row(values: tuple[int, int, str, str, str | None, str, str] | list[object]) -> Row:
-    size_bytes, modified_at_ns, etag, content_type, content_encoding, metadata, tags = values
-    return Row(
-        size_bytes,  # type: ignore[arg-type]
-        modified_at_ns,  # type: ignore[arg-type]
-        etag,  # type: ignore[arg-type]
-        content_type,  # type: ignore[arg-type]
-        content_encoding,  # type: ignore[arg-type]
-        {} if metadata == "{}" else json.loads(metadata),  # type: ignore[arg-type]
-        {} if tags == "{}" else json.loads(tags),  # type: ignore[arg-type]
-    )
+def _ensure_schema(connection: sqlite3.Connection) -> None:
+    """A table of another version is dropped: nearly all of it can be computed again."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == _SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")  # of two processes that start at once, one does this
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version != _SCHEMA_VERSION:
+        connection.execute("DROP TABLE IF EXISTS objects")
+        connection.execute(_SCHEMA)
+        connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _row(values: Sequence[Any]) -> Row:
+    *plain, metadata, tags, further = values
+    texts = (metadata, tags, further)
+    return Row(*plain, *({} if text == "{}" else json.loads(text) for text in texts))

@@ -173,6 +173,13 @@ class MultipartUploads:
         self.abort(upload)
         return made
 
+    def abort_begun_before(self, at: datetime) -> int:
+        """What S3 does by AbortIncompleteMultipartUpload; how many there were."""
+        old = [upload for upload in self._all() if upload.initiated_at < at]
+        for upload in old:
+            self.abort(upload)
+        return len(old)
+
     def abort(self, upload: Upload) -> None:
         """Nothing stays of it. Nothing happens to one that has gone."""
         shutil.rmtree(self._folder / upload.id, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import BinaryIO
@@ -42,7 +43,13 @@ _CHECKSUM_MEMBERS = {
     "sha512": "ChecksumSHA512",
     "md5": "ChecksumMD5",
 }
-_OVERRIDES = ("ContentType", "ContentEncoding", "ContentDisposition", "CacheControl")
+# Headers that are kept and given back as they came, by their names there.
+_FURTHER = {
+    "CacheControl": "cache-control",
+    "ContentDisposition": "content-disposition",
+    "ContentLanguage": "content-language",
+}
+_OVERRIDES = ("ContentType", "ContentEncoding", *_FURTHER)
 
 
 class Objects:
@@ -81,7 +88,7 @@ class Objects:
         return {"CopyObjectResult": result, **self._expires(made)}
 
     def _headers_of_copy(self, request: Request, source: ObjectInfo) -> Headers:
-        given = headers_of(request)
+        given, kept = headers_of(request), self._store.headers(source.bucket, source.key)
         replaces = request.get("MetadataDirective", "COPY") == "REPLACE"
         if (source.bucket, source.key) == (request["Bucket"], request["Key"]) and not replaces:
             raise RequestRefused(
@@ -89,12 +96,8 @@ class Objects:
                 "This copy request is illegal because it is trying to copy an object to itself "
                 "without changing the object's metadata.",
             )
-        kept = given
-        if not replaces:
-            kept = Headers(source.content_type, source.content_encoding, source.metadata)
         copies_tags = request.get("TaggingDirective", "COPY") == "COPY"
-        tags = self._store.tags(source.bucket, source.key) if copies_tags else given.tags
-        return Headers(kept.content_type, kept.content_encoding, kept.metadata, tags)
+        return replace(given if replaces else kept, tags=(kept if copies_tags else given).tags)
 
     def delete_object(self, request: Request, context: RequestContext) -> Answer:
         bucket, key = request["Bucket"], request["Key"]
@@ -145,7 +148,7 @@ class Objects:
         return answer
 
     def _described(self, request: Request, info: ObjectInfo) -> Answer:
-        tags = self._store.tags(info.bucket, info.key)
+        kept = self._store.headers(info.bucket, info.key)
         answer: Answer = {
             "ETag": quoted(info.etag),
             "LastModified": info.modified_at,
@@ -153,7 +156,8 @@ class Objects:
             "ContentEncoding": info.content_encoding,
             "AcceptRanges": "bytes",
             "Metadata": dict(info.metadata),
-            "TagCount": len(tags) or None,
+            "TagCount": len(kept.tags) or None,
+            **{member: kept.further.get(name) for member, name in _FURTHER.items()},
             **self._expires(info),
         }
         for name in _OVERRIDES:
@@ -196,6 +200,7 @@ def headers_of(request: Request) -> Headers:
         kept or None,
         request.get("Metadata", {}),
         checked_tags(tags),
+        {name: request[member] for member, name in _FURTHER.items() if member in request},
     )
 
 
