@@ -3,7 +3,7 @@
     import lakelet
 
     with lakelet.open("./lake") as lake:
-        lake.put([{"event_id": "1", "event_type": "page_view", "timestamp": "2026-03-09T14:30:00Z"}])
+        lake.put([{"event_type": "page_view", "page_url": "/", "user_id": "u1"}])
         print(lake.query("SELECT event_type, count(*) AS n FROM events GROUP BY 1"))
 
 Names are imported on first use: the Lambda and the Spark workers import this

@@ -8,14 +8,15 @@ manifest is not done again, which makes a run incremental and a crashed one resu
     --keyring_secret_arn ARN                             where fields are hashed
     --from YYYY-MM-DD --to YYYY-MM-DD                    days of arrival; open by default
     --again true                                         also what is done: after a change
+    --compact true                                       then merge days of many small files
     --buckets FOLDER --declaration FILE                  on one machine: a data folder's buckets
 """
 
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,12 @@ from lakelet.aws.runner import Runner, s3_runner
 from lakelet.model.errors import LakeletError
 from lakelet.model.keyring import parse_keyring
 from lakelet.model.manifest import Manifest
+from lakelet.model.ports import Clock
+from lakelet.store.clock import SystemClock
 
-OPTIONAL = ("from", "to", "again", "buckets", "declaration", "keyring", "keyring_secret_arn")
+OPTIONAL = (
+    "from", "to", "again", "compact", "buckets", "declaration", "keyring", "keyring_secret_arn",
+)  # fmt: skip
 REQUIRED = ("pipeline", "bucket_suffix")
 
 RESULT_SCHEMA = pa.schema(
@@ -62,6 +67,7 @@ class JobArguments:
     keyring_secret_arn: str = ""
     span: Span = Span()  # noqa: RUF009 - frozen
     again: bool = False
+    compact: bool = False
     buckets: str = ""  # "": S3
     declaration: str = ""
     keyring: str = ""
@@ -79,6 +85,7 @@ class Summary:
     quarantined: int
     dropped: int
     failed: Mapping[str, str]  # key → why
+    files_merged: int = 0
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -108,6 +115,7 @@ def parse_arguments(argv: Sequence[str]) -> JobArguments:
         keyring_secret_arn=values.get("keyring_secret_arn", ""),
         span=Span(day.get("from"), day.get("to")),
         again=values.get("again", "").lower() == "true",
+        compact=values.get("compact", "").lower() == "true",
         buckets=values.get("buckets", ""),
         declaration=values.get("declaration", ""),
         keyring=values.get("keyring", ""),
@@ -115,17 +123,33 @@ def parse_arguments(argv: Sequence[str]) -> JobArguments:
 
 
 def _resolve(argv: Sequence[str]) -> Mapping[str, str]:
+    argv = _joined(argv)
     names = [name for name in (*REQUIRED, *OPTIONAL) if _is_given(argv, name)]
     try:
         from awsglue.utils import getResolvedOptions
     except ImportError:
         return _resolve_plainly(argv, names)
-    resolved: Mapping[str, str] = getResolvedOptions(list(argv), names)
+    resolved: Mapping[str, str] = getResolvedOptions(argv, names)
     return resolved
 
 
+def _joined(argv: Sequence[str]) -> list[str]:
+    """`--name value` as `--name=value`: argparse, which Glue uses too, takes a value that
+    begins with a dash (our bucket suffix does) for another option."""
+    joined: list[str] = []
+    takes_value = False
+    for text in argv:
+        if takes_value:
+            joined[-1] += f"={text}"
+            takes_value = False
+        else:
+            joined.append(text)
+            takes_value = text[:2] == "--" and text[2:] in (*REQUIRED, *OPTIONAL)
+    return joined
+
+
 def _is_given(argv: Sequence[str], name: str) -> bool:
-    return any(text == f"--{name}" or text.startswith(f"--{name}=") for text in argv)
+    return any(text.startswith(f"--{name}=") for text in argv)
 
 
 def _resolve_plainly(argv: Sequence[str], names: Sequence[str]) -> Mapping[str, str]:
@@ -138,11 +162,20 @@ def _resolve_plainly(argv: Sequence[str], names: Sequence[str]) -> Mapping[str, 
 
 
 def run(spark: Any, arguments: JobArguments) -> Summary:
-    """Transform what is to do, on the workers of `spark`."""
+    """Transform what is to do, on the workers of `spark`; then compact, where asked."""
     runner = make_runner(arguments)
+    summary = _transform(spark, arguments, runner)
+    if arguments.compact and not summary.failed:
+        summary = replace(summary, files_merged=compact(runner, arguments.span, SystemClock()))
+    return summary
+
+
+def _transform(spark: Any, arguments: JobArguments, runner: Runner) -> Summary:
     objects = list(backlog(runner.store, runner.pipeline, arguments.span, again=arguments.again))
     if not objects:
-        return Summary(0, 0, 0, 0, 0, 0, 0, {})
+        return summarise([])
+    if arguments.again:
+        separate(runner, frozenset(info.key for info in objects), SystemClock())
     tasks = balanced(objects, spark.sparkContext.defaultParallelism * TASKS_PER_CORE)
     rows = [(number, info.key) for number, infos in enumerate(tasks) for info in infos]
     # By range, not by hash: the tasks are balanced already, each shall be a partition.
@@ -151,6 +184,45 @@ def run(spark: Any, arguments: JobArguments) -> Summary:
     )
     results = frame.mapInArrow(transform_keys(arguments), RESULT_DDL).collect()
     return summarise([row.asDict() for row in results])
+
+
+def compact(runner: Runner, span: Span, clock: Clock) -> int:
+    """Merge days of event time within `span`, each event key once. Returns how many files went.
+
+    On the driver: it is copying, not computing. Athena knows nothing of our journal of
+    changes, so for the seconds of the settling it may see a merged file beside its parts
+    (docs/decisions/duplicates.md).
+    """
+    from lakelet.lake.compact import apply_compaction, plan_compaction
+
+    store, pipeline = runner.store, runner.pipeline
+    _settle(runner, clock)
+    plans = plan_compaction(store, pipeline, clock.now(), first=span.first, last=span.last)
+    made = apply_compaction(store, pipeline, runner.contract, plans, clock, deduplicate=True)
+    _settle(runner, clock)
+    return sum(len(plan.sources) for plan in plans) if made else 0
+
+
+def separate(runner: Runner, raw_keys: frozenset[str], clock: Clock) -> None:
+    """Cut rows out of merged files whose raw objects are about to be transformed again."""
+    from lakelet.lake.rebuild import take_apart
+    from lakelet.lake.swap import Staging
+
+    now = clock.now()
+    staging = Staging(
+        runner.store, runner.pipeline.transformed_bucket, f"separate-{now:%Y%m%dT%H%M%S%f}"
+    )
+    take_apart(staging, runner.pipeline, raw_keys, now)
+    if not staging.is_empty:
+        staging.commit(now)
+        _settle(runner, clock)
+
+
+def _settle(runner: Runner, clock: Clock) -> None:
+    from lakelet.lake.swap import settle
+
+    bucket = runner.pipeline.transformed_bucket
+    settle(runner.store, bucket, clock.now(), grace=timedelta(0))
 
 
 def transform_keys(

@@ -5,9 +5,8 @@ holds a node. Every call is an AWS API call with the user's own rights.
 """
 
 import contextlib
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -19,14 +18,12 @@ from lakelet.aws.athena import run_query
 from lakelet.aws.deploy import Deployment
 from lakelet.aws.site import Site
 from lakelet.aws.stack import remedy_of
-from lakelet.model.errors import DeclarationError, LakeletError, Outcome
-from lakelet.model.layout import QUARANTINE_PREFIX, is_raw_event_key, parse_delivered_name
+from lakelet.aws.tending import RemoteFailed, Tending
+from lakelet.model.errors import DeclarationError, LakeletError
 from lakelet.model.pipeline import Pipeline
 from lakelet.store.s3 import S3ObjectStore
 
-INVOKE_KEYS_MAX = 10  # objects a synchronous call: well within the function's time-out
 CRAWL_POLL_SECONDS = 5.0
-REDRIVE_BATCH = 10  # SQS gives no more at once
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -35,13 +32,6 @@ class NotOnAws(LakeletError):
     """A verb that has no meaning, or no way, in this home."""
 
     code = "aws.not_on_aws"
-
-
-class RemoteFailed(LakeletError):
-    """Something of the pipeline's on AWS failed at what it was asked."""
-
-    code = "aws.remote_failed"
-    outcome = Outcome.UNKNOWN
 
 
 class AwsHome:
@@ -59,13 +49,16 @@ class AwsHome:
         self._session, self._site, self._outputs, self._pause = session, site, outputs, pause
         suffix = outputs["RawBucketName"].removeprefix(f"{site.names.base}-raw")
         self.pipeline: Pipeline = replace(site.pipeline, name=site.names.base, bucket_suffix=suffix)
+        self.tending = Tending(session, site, outputs, self.pipeline)
         self._verbs: dict[str, Callable[..., Any]] = {
             "status": self.status,
             "crawl": self.crawl,
             "audit": self.audit,
-            "quarantine": self.quarantine,
-            "replay": self.replay,
-            "redrive": self.redrive,
+            "backfill": self.backfill,
+            "quarantine": self.tending.quarantine,
+            "replay": self.tending.replay,
+            "dead_letters": self.tending.dead_letters,
+            "redrive": self.tending.redrive,
             "flush": self.flush,
         }
 
@@ -209,133 +202,23 @@ class AwsHome:
         report: dict[str, Any] = persistent(look).report()
         return report
 
-    def quarantine(self, _tell: Tell, *, reason: str = "") -> list[dict[str, Any]]:
-        """One entry a file: its reason, day and size; `replay` sends its objects again."""
-        prefix = f"{QUARANTINE_PREFIX}reason={reason}/" if reason else QUARANTINE_PREFIX
-        return [
-            {
-                "reason": _part(info.key, "reason"),
-                "key": info.key,
-                "size_bytes": info.size_bytes,
-                "modified_at": info.modified_at.isoformat(),
-            }
-            for info in self.store.list(self.pipeline.raw_bucket, prefix)
-        ]
-
-    def replay(
-        self,
-        tell: Tell,
-        *,
-        keys: list[str] | None = None,
-        reason: str = "",
-        first: str | None = None,
-        last: str | None = None,
-        job: bool = False,
+    def backfill(
+        self, _tell: Tell, *, first: str | None = None, last: str | None = None, again: bool = False
     ) -> dict[str, Any]:
-        """Transform raw objects anew under the deployed contract.
+        """Start the Spark job over days of arrival (both included; open by default).
 
         Args:
-            keys: these objects; or else
-            reason: those with something in quarantine for this reason, or
-            first, last: those that arrived on these days (ISO dates, both included).
-            job: let the Spark job do it: for thousands of objects.
+            again: also what is done already, after a change of the contract.
         Returns:
-            objects, and the job's run where there is one.
-        Raises:
-            RemoteFailed, NotOnAws.
+            run: the job run's id.
         """
-        if job:
-            return {"run": self._start_job(first, last)}
-        chosen = sorted(set(keys or self._chosen(reason, first, last)))
-        for number, batch in enumerate(_batches(chosen, INVOKE_KEYS_MAX)):
-            tell({"done": number * INVOKE_KEYS_MAX, "total": len(chosen), "text": batch[0]})
-            self._invoke({**self.event(batch), "again": True})
-        return {"objects": len(chosen)}
-
-    def event(self, keys: Iterable[str]) -> dict[str, Any]:
-        """What S3 would tell the function of these raw objects."""
-        bucket = self.pipeline.raw_bucket
-        return {
-            "Records": [
-                {
-                    "eventVersion": "2.1",
-                    "eventSource": "aws:s3",
-                    "eventName": "ObjectCreated:Put",
-                    "s3": {"bucket": {"name": bucket}, "object": {"key": key}},
-                }
-                for key in keys
-            ]
-        }
-
-    def _chosen(self, reason: str, first: str | None, last: str | None) -> Iterator[str]:
-        start, end = _day(first) or date.min, _day(last) or date.max
-        stems = {
-            entry["key"].rsplit("/", 1)[-1].removesuffix(".snappy.parquet")
-            for entry in (self.quarantine(lambda _: None, reason=reason) if reason else [])
-        }
-        prefix = self.pipeline.stream.error_prefix
-        for info in self.store.list(self.pipeline.raw_bucket, self._site.event_prefix):
-            named = parse_delivered_name(info.key)
-            arrived = (named.arrived_at if named else info.modified_at).date()
-            name = info.key.rsplit("/", 1)[-1].removesuffix(".gz")
-            wanted = not reason or name in stems
-            if wanted and start <= arrived <= end and is_raw_event_key(
-                info.key, error_prefix=prefix
-            ):  # fmt: skip
-                yield info.key
-
-    def _start_job(self, first: str | None, last: str | None) -> str:
-        arguments = {"--again": "true"}
-        arguments |= {"--from": first} if first else {}
-        arguments |= {"--to": last} if last else {}
+        arguments = {"--again": "true"} if again else {}
+        for name, day in (("--from", _day(first)), ("--to", _day(last))):
+            arguments |= {name: day.isoformat()} if day else {}
         run = self._session.client("glue").start_job_run(
             JobName=self._outputs["JobName"], Arguments=arguments
         )
-        return str(run["JobRunId"])
-
-    def _invoke(self, event: Mapping[str, Any]) -> None:
-        answer = self._session.client("lambda").invoke(
-            FunctionName=self._outputs["FunctionName"], Payload=json.dumps(event).encode()
-        )
-        body = answer["Payload"].read()
-        if answer.get("FunctionError"):
-            told = json.loads(body or b"{}").get("errorMessage", "it gave no reason")
-            raise RemoteFailed(f"The function failed: {told}", hint="lakelet logs")
-
-    def redrive(self, tell: Tell) -> dict[str, Any]:
-        """Send what was given up to the function again; what succeeds leaves its queue.
-
-        A failure lies in both queues, bare in one and with its reason in the other. The
-        function finds the second time done, so emptying both is safe.
-
-        Returns:
-            sent: how many; failed: how many stay.
-        """
-        counts = [self._redrive(self._outputs[q], tell) for q in ("DeadLettersUrl", "FailuresUrl")]
-        return {"sent": sum(s for s, _ in counts), "failed": sum(f for _, f in counts)}
-
-    def _redrive(self, queue: str, tell: Tell) -> tuple[int, int]:
-        sqs = self._session.client("sqs")
-        sent = failed = 0
-        while True:
-            letters = sqs.receive_message(
-                QueueUrl=queue,
-                MaxNumberOfMessages=REDRIVE_BATCH,
-                # What fails again stays out of sight for a while: else this would not end.
-                VisibilityTimeout=900,
-            ).get("Messages", [])
-            if not letters:
-                return sent, failed
-            for letter in letters:
-                try:
-                    self._invoke(json.loads(letter["Body"]))
-                except RemoteFailed as error:
-                    failed += 1
-                    tell({"text": error.message})
-                    continue
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"])
-                sent += 1
-                tell({"done": sent, "text": "sent again"})
+        return {"run": str(run["JobRunId"])}
 
     def logs(self, since_ms: int) -> Iterator[dict[str, Any]]:
         """The function's log from an instant on (milliseconds since 1970)."""
@@ -360,17 +243,6 @@ def _day(text: str | None) -> date | None:
         return date.fromisoformat(text) if text else None
     except ValueError as error:
         raise DeclarationError(f"{text!r} is no date", hint="Write YYYY-MM-DD.") from error
-
-
-def _part(key: str, name: str) -> str:
-    """`json`, of `quarantine/reason=json/…` for the part `reason`."""
-    found = [part for part in key.split("/") if part.startswith(f"{name}=")]
-    return found[0].split("=", 1)[1] if found else ""
-
-
-def _batches(values: list[str], size: int) -> Iterator[list[str]]:
-    for start in range(0, len(values), size):
-        yield values[start : start + size]
 
 
 __all__ = ["AwsHome", "NotOnAws", "RemoteFailed", "open_home"]

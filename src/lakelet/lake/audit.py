@@ -148,12 +148,13 @@ def audit(
     """
     streams = [_of_day(stream, books) for stream in streams]
     waiting = None if pending is None else pending | dead
+    count_rows = rows_of and (lambda bucket, key: rows_of(*books.view.resolve(bucket, key)))
     findings = [
         *(finding for stream in streams for finding in check_positions(stream, books)),
         *check_raw(books, pipeline, now, streams),
         *check_transformed_at_all(books, pipeline, now, waiting),
         *check_manifests(books),
-        *check_outputs(books, pipeline, now, rows_of),
+        *check_outputs(books, pipeline, now, count_rows),
         *check_orphans(books),
     ]
     totals = _totals(books, pipeline, streams, waiting)

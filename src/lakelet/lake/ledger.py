@@ -172,6 +172,7 @@ class Books:
     transformed: Mapping[str, ObjectInfo] = field(default_factory=dict)
     compactions: Sequence[Compaction] = ()
     receipts: Sequence[Receipt] = ()
+    view: View = View()  # noqa: RUF009 - frozen; how the listings were seen
     day: date | None = None  # of arrival: then only its objects are here
 
     def covers(self, raw_key: str, arrived_at: datetime | None = None) -> bool:
@@ -232,6 +233,7 @@ def read_books(
             Receipt.decode(store.get(*view.resolve(pipeline.transformed_bucket, key)))
             for key in receipt_keys
         ],
+        view=view,
         day=day,
     )
 

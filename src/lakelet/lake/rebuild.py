@@ -57,7 +57,7 @@ def rebuild(
     after: list[Manifest] = []
     try:
         present, expired = _present(staging, pipeline, raw_keys)
-        _take_apart(staging, pipeline, frozenset(present), now)
+        take_apart(staging, pipeline, frozenset(present), now)
         for done, key in enumerate(present):
             on_progress(done, len(present), key)
             before += [found] if (found := manifest_of(staging, pipeline, key)) else []
@@ -126,13 +126,11 @@ def _present(
     return present, expired
 
 
-def _take_apart(
-    staging: Staging,
-    pipeline: Pipeline,
-    raw_keys: frozenset[str],
-    now: datetime,
+def take_apart(
+    staging: Staging, pipeline: Pipeline, raw_keys: frozenset[str], now: datetime
 ) -> None:
-    """Cut the objects' rows out of the files they were compacted into."""
+    """Cut the objects' rows out of the files they were compacted into: whoever transforms
+    one again writes them to a file of their own."""
     for entry in list(read_compactions(staging, pipeline)):
         if any(part.raw_key in raw_keys for part in entry.parts):
             day = date.fromisoformat(entry.day)

@@ -52,14 +52,14 @@ class Section:
         if key not in self.values:
             if required:
                 raise self.error(key, f"`{key}` is missing", f"Add `{key} = …`.")
-            return cast(T, default)
+            return cast("T", default)
         value = self.values[key]
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self.error(key, f"{value!r} is not {_KIND_NAMES[kind]}", "Change its type.")
-        if (least is not None and cast(Any, value) < least) or (
-            most is not None and cast(Any, value) > most
+        if (least is not None and cast("Any", value) < least) or (
+            most is not None and cast("Any", value) > most
         ):
             raise self.error(
                 key, f"{value!r} is out of range", f"Choose from {least:g} to {most:g}."

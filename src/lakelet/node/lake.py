@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import uuid
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -38,7 +39,8 @@ class Lake:
         self._caller = caller
 
     def put(self, events: Iterable[Event]) -> int:
-        """Accept events: dicts, or JSON as bytes or text.
+        """Accept events: dicts (`event_id` and `timestamp` are filled in where they
+        are absent), or JSON as bytes or text.
 
         On return they are on disk and will become rows, counted duplicates or
         quarantined originals; `query` sees them after `flush`, or by itself where
@@ -97,11 +99,15 @@ class Lake:
 
 
 def _to_record(event: Event) -> bytes:
-    if isinstance(event, bytes):
-        return event
-    if isinstance(event, str):
-        return event.encode()
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    """A dict without `event_id` or `timestamp` gets them, as a producer's does."""
+    from lakelet.producer.records import Encoding, encode_event
+
+    return encode_event(
+        event,
+        Encoding(delimiter=b""),
+        new_event_id=lambda: str(uuid.uuid4()),
+        now=lambda: datetime.now(UTC),
+    )
 
 
 def open(path: str | Path = "./lake", *, config: str | Path | None = None) -> Lake:  # noqa: A001

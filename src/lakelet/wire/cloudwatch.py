@@ -80,7 +80,7 @@ class MetricOperations:
         page, token = page_of(found, request.get("NextToken"), LIST_PAGE_SIZE)
         return {"Metrics": [write_metric(key) for key in page], "NextToken": token}
 
-    def get_metric_statistics(self, request: Request, context: RequestContext) -> Request:  # noqa: ARG002
+    def get_metric_statistics(self, request: Request, context: RequestContext) -> Request:
         key, period = read_key(request), read_period(request["Period"])
         start_at, end_at = _span(request, period)
         names = [*request.get("Statistics", []), *request.get("ExtendedStatistics", [])]
@@ -100,7 +100,7 @@ class MetricOperations:
         datapoints = [_datapoint(at, values, names, unit) for at, values in stored.items()]
         return {"Label": request["MetricName"], "Datapoints": datapoints}
 
-    def get_metric_data(self, request: Request, context: RequestContext) -> Request:  # noqa: ARG002
+    def get_metric_data(self, request: Request, context: RequestContext) -> Request:
         queries = [read_query(query) for query in request["MetricDataQueries"]]
         if len({query.id for query in queries}) != len(queries):
             raise ParameterInvalid("Ids of MetricDataQueries repeat.", hint="Give each its own.")

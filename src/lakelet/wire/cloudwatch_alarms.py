@@ -82,7 +82,7 @@ class AlarmOperations:
         ]
         return {"MetricAlarms": found}
 
-    def describe_alarm_history(self, request: Request, context: RequestContext) -> Request:  # noqa: ARG002
+    def describe_alarm_history(self, request: Request, context: RequestContext) -> Request:
         items = self._watch.alarms.history(
             request.get("AlarmName"),
             kind=request.get("HistoryItemType"),

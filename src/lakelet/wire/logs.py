@@ -75,7 +75,7 @@ class LogOperations:
         streams = [_stream(group, stream, context) for stream in page]
         return {"logStreams": streams, "nextToken": token}
 
-    def filter_log_events(self, request: Request, context: RequestContext) -> Request:  # noqa: ARG002
+    def filter_log_events(self, request: Request, context: RequestContext) -> Request:
         limit = request.get("limit", EVENTS_PAGE_SIZE)
         end_ms = request.get("endTime")
         found = self._book.events(
@@ -102,7 +102,7 @@ class LogOperations:
             "nextToken": _write_cursor("f", page[-1].cursor) if len(found) > limit else None,
         }
 
-    def get_log_events(self, request: Request, context: RequestContext) -> Request:  # noqa: ARG002
+    def get_log_events(self, request: Request, context: RequestContext) -> Request:
         token = request.get("nextToken", "")
         cursor = _read_cursor(token)
         # Without a token the page is the stream's end, as CloudWatch's is.
@@ -128,7 +128,7 @@ class LogOperations:
             "nextBackwardToken": _write_cursor("b", first),
         }
 
-    def put_log_events(self, request: Request, context: RequestContext) -> Request:  # noqa: ARG002
+    def put_log_events(self, request: Request, context: RequestContext) -> Request:
         entries = [(event["timestamp"], event["message"]) for event in request["logEvents"]]
         if any(later < earlier for (earlier, _), (later, _) in pairwise(entries)):
             raise LogsParameterInvalid(
@@ -138,19 +138,19 @@ class LogOperations:
         self._book.put(request["logGroupName"], request["logStreamName"], entries)
         return {"nextSequenceToken": "0"}
 
-    def create_log_group(self, request: Request, context: RequestContext) -> None:  # noqa: ARG002
+    def create_log_group(self, request: Request, context: RequestContext) -> None:
         self._book.create_group(request["logGroupName"])
 
-    def create_log_stream(self, request: Request, context: RequestContext) -> None:  # noqa: ARG002
+    def create_log_stream(self, request: Request, context: RequestContext) -> None:
         self._book.create_stream(request["logGroupName"], request["logStreamName"])
 
-    def delete_log_group(self, request: Request, context: RequestContext) -> None:  # noqa: ARG002
+    def delete_log_group(self, request: Request, context: RequestContext) -> None:
         self._book.delete_group(request["logGroupName"])
 
-    def put_retention_policy(self, request: Request, context: RequestContext) -> None:  # noqa: ARG002
+    def put_retention_policy(self, request: Request, context: RequestContext) -> None:
         self._book.set_retention(request["logGroupName"], request["retentionInDays"])
 
-    def delete_retention_policy(self, request: Request, context: RequestContext) -> None:  # noqa: ARG002
+    def delete_retention_policy(self, request: Request, context: RequestContext) -> None:
         self._book.set_retention(request["logGroupName"], None)
 
 

@@ -82,7 +82,8 @@ class BodyStream:
         if decoded_length.isdigit() and int(decoded_length) != self.size_bytes:
             raise RequestRefused(
                 "IncompleteBody",
-                f"{self.size_bytes} bytes came, x-amz-decoded-content-length says {decoded_length}.",
+                f"{self.size_bytes} bytes came, x-amz-decoded-content-length says "
+                f"{decoded_length}.",
             )
         trailers = self._decoder.trailers if self._decoder else {}
         for algorithm, checksum in self._checksums.items():
