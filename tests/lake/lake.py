@@ -96,6 +96,7 @@ class TestLake:
 
     def transform(self, key, contract=None):
         raw = raw_object(self.store, RAW, key)
+        self.pass_time(milliseconds=1)
         return process(self.store, PIPELINE, contract or self.contract, raw)
 
     def audit(self):
@@ -105,7 +106,7 @@ class TestLake:
             self.clock.now(),
             streams=[StreamLedger("clickstream", self.accepted, self.delivered)],
             pending=set(),
-            rows_of=None if read_view(self.store, DATA).shown else parquet_rows(self.store),
+            rows_of=parquet_rows(self.store),
         )
 
     def read(self, table="events"):
