@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from lakelet.aws import commands as aws_commands
 from lakelet.cli import data_commands, fault_commands, lake_commands, node_commands, watch_commands
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ data_commands.register(app)
 lake_commands.register(app)
 fault_commands.register(app)
 watch_commands.register(app)
+aws_commands.register(app)
 
 
 def main() -> None:

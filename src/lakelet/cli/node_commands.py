@@ -52,7 +52,7 @@ def up(
     ] = False,
 ) -> None:
     """Start the node: every AWS door on one port. Ctrl-C drains and stops."""
-    from lakelet.console.door import ConsoleDoor
+    from lakelet.console import make_console
     from lakelet.node.serve import serve
 
     serve(
@@ -61,7 +61,7 @@ def up(
         host=host,
         port=port,
         insecure=insecure,
-        make_console=ConsoleDoor,
+        make_console=make_console,
     )
 
 

@@ -9,7 +9,7 @@ from lakelet.model.contract import Contract
 from lakelet.model.layout import QUARANTINE_PREFIX
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import Clock, ObjectStore
-from lakelet.transform import QUARANTINE_SCHEMA
+from lakelet.model.schema import QUARANTINE_SCHEMA
 
 QUARANTINE_KEYS = ("reason", "year", "month", "day")
 

@@ -59,7 +59,7 @@ def running_node(
     folder: Path, *, config: Path | None = None, insecure: bool = False
 ) -> Iterator[RunningNode]:
     """A node in this process; drained and stopped at the end."""
-    from lakelet.console.door import ConsoleDoor
+    from lakelet.console import make_console
     from lakelet.node.runtime import Node
     from lakelet.node.serve import build_doors
     from lakelet.wire.credentials import load_or_create
@@ -70,7 +70,7 @@ def running_node(
     load_or_create(node.folder.keys)
     node.start()
     try:
-        doors = build_doors(node, token, insecure=insecure, make_console=ConsoleDoor)
+        doors = build_doors(node, token, insecure=insecure, make_console=make_console)
         with ServerThread(doors) as server:
             node.announce(server.url, token)
             yield RunningNode(folder, server.url)
