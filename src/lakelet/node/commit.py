@@ -21,6 +21,9 @@ _log = logging.getLogger("lakelet.ingest")
 # hint by no more, and recovery reads no more at once.
 _FRAME_PAYLOAD_BYTES = 1024 * 1024
 
+# Up to this size a request waits for the others of its turn.
+_GATHERED_REQUEST_BYTES_MAX = 16 * 1024
+
 # Requests in one group, so that the first of a flood doesn't wait for the last.
 _GROUP_REQUESTS_MAX = 256
 
@@ -89,8 +92,9 @@ class Committer:
     def submit(self, commit: Commit) -> None:
         """From the commit's own loop, or from any thread where it has none.
 
-        What arrives in one turn of an event loop is handed over at its end, all at once:
-        waking the thread for each request cost more than the request.
+        Small requests of one turn of an event loop are handed over at its end, all at once:
+        waking the thread for each cost more than the request. A large one goes at once, so
+        that the log is written while the loop decodes the next.
 
         Raises:
             ServiceUnavailable: after `stop`.
@@ -99,6 +103,9 @@ class Committer:
             if self._is_stopped:
                 raise ServiceUnavailable("the node is stopping.", hint="Resend when it is back.")
             if commit.loop is None:
+                self._queue.put([commit])
+                return
+            if commit.size_bytes >= _GATHERED_REQUEST_BYTES_MAX:
                 self._queue.put([commit])
                 return
             waiting = self._gathered.setdefault(commit.loop, [])
