@@ -14,6 +14,7 @@ from typing import Any
 import uvloop
 
 from lakelet.model.pipeline import Pipeline, StreamSettings
+from lakelet.node.serve import calm_collector
 from lakelet.wire.server import Server, listen
 
 
@@ -105,6 +106,7 @@ def main() -> None:
         app, protocol = lakelet_app(folder, StreamSettings(900, 128))
     else:
         app, protocol = lakelet_app(folder, StreamSettings())
+    calm_collector()  # as `lakelet up` does; the bare server has it too
     server = Server(app, listen("127.0.0.1", port), http_protocol=protocol)
     uvloop.run(server.serve())
 
