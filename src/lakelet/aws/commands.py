@@ -117,6 +117,26 @@ def show_plan(
     )
 
 
+def draw_status(console: "Console", report: dict[str, Any]) -> None:
+    """Of a deployed pipeline."""
+    raised = [name for name, state in report["alarms"].items() if state == "ALARM"]
+    transform = report["transform"]
+    tables = [f"{table['name']} ({table['partitions']:,} partitions)" for table in report["tables"]]
+    rows = [
+        ("stack", report["stack"]),
+        ("stream", f"{report['stream']['name']}: {report['stream']['status'].lower()}"),
+        (
+            "given up",
+            f"{transform['dead_letters']:,} dead letters, {transform['failures']:,} failures",
+        ),
+        ("alarms", ", ".join(raised) or f"none of {len(report['alarms'])} raised"),
+        ("tables", ", ".join(tables) or "partitions by rule"),
+    ]
+    for name, text in rows:
+        console.print(f"[bold]{name:>10}[/bold]  ", end="")
+        console.print(text, markup=False)
+
+
 def destroy(
     config: ConfigOption = None,
     stage: StageOption = None,

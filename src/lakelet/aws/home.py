@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -22,6 +22,10 @@ from lakelet.aws.tending import RemoteFailed, Tending
 from lakelet.model.errors import DeclarationError, LakeletError
 from lakelet.model.pipeline import Pipeline
 from lakelet.store.s3 import S3ObjectStore
+
+if TYPE_CHECKING:
+    from lakelet.producer import Producer
+    from lakelet.producer.settings import OnError
 
 CRAWL_POLL_SECONDS = 5.0
 
@@ -89,12 +93,17 @@ class AwsHome:
             pause=self._pause,
         )
 
-    def put(self, records: list[bytes]) -> int:
-        """Raises ProducerError; what failed of a batch is sent again, and only that."""
+    def producer(self, on_error: "OnError | None" = None) -> "Producer":
+        """A producer for the deployed stream."""
         from lakelet.producer import Producer
 
         name = self._outputs["DeliveryStreamName"]
-        with Producer(name, client=self._session.client("firehose")) as producer:
+        client = self._session.client("firehose")
+        return Producer(name, client=client, on_error=on_error)
+
+    def put(self, records: list[bytes]) -> int:
+        """Raises ProducerError; what failed of a batch is sent again, and only that."""
+        with self.producer() as producer:
             for record in records:
                 producer.send(record)
             producer.flush()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakelet.cli.options import DataOption, EndpointOption, FormatOption
+from lakelet.cli.reach import OnOption, reach
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,11 +25,12 @@ def send(
     ] = None,
     data: DataOption = None,
     endpoint_url: EndpointOption = None,
+    on: OnOption = None,
 ) -> None:
     """Send events, one a line; only the records that failed are sent again."""
     from lakelet.cli.sending import send_file
 
-    send_file(file, stream=stream, data=data, endpoint_url=endpoint_url)
+    send_file(file, stream=stream, data=data, endpoint_url=endpoint_url, on=on)
 
 
 def query(
@@ -46,12 +48,12 @@ def query(
     cost: Annotated[
         bool, typer.Option("--cost", help="Only say what it would scan and cost on Athena.")
     ] = False,
+    on: OnOption = None,
 ) -> None:
     """Ask the lake in SQL."""
     import time
 
     from lakelet.cli import render
-    from lakelet.node.connect import connect
 
     text = sys.stdin.read() if sql in (None, "-") else sql
     if not text or not text.strip():
@@ -59,12 +61,12 @@ def query(
     if cost:
         from lakelet.cli.watching import draw_query_cost
 
-        with connect(data) as lake:
+        with reach(data, on) as lake:
             report = lake.call("query_cost", sql=text, database=database)
         draw_query_cost(render.stdout(), report)
         return
     started = time.monotonic()
-    with connect(data) as lake:
+    with reach(data, on) as lake:
         answer = lake.query(text, database=database)
     wanted = format or (_format_of(output) if output else "table")
     if wanted != "table":
@@ -169,12 +171,11 @@ def transform(
     transform_files(source, target, config)
 
 
-def crawl(data: DataOption = None) -> None:
+def crawl(data: DataOption = None, on: OnOption = None) -> None:
     """Discover what lies in the transformed zone: tables, columns, partitions."""
     from lakelet.cli import render
-    from lakelet.node.connect import connect
 
-    with connect(data) as lake:
+    with reach(data, on) as lake:
         lines = lake.crawl()
     console = render.stdout()
     for line in lines:
@@ -193,14 +194,14 @@ def audit(
     data: DataOption = None,
     day: Annotated[str | None, typer.Option(help="One day of arrival, YYYY-MM-DD.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    on: OnOption = None,
 ) -> None:
     """Add the ledger up; exit status 1 if a single record is unaccounted for."""
     import json
 
     from lakelet.cli import render
-    from lakelet.node.connect import connect
 
-    with connect(data) as lake:
+    with reach(data, on) as lake:
         report = lake.audit(day=day)
     if as_json:
         print(json.dumps(report, indent=1))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakelet.cli.options import ConfigOption, DataOption
+from lakelet.cli.reach import OnOption, reach
 
 if TYPE_CHECKING:
     from lakelet.node.lake import Progress
@@ -30,12 +31,15 @@ def register(app: typer.Typer) -> None:
 
 
 def quarantine(
-    where: WhereOption = "", data: DataOption = None, as_json: JsonOption = False
+    where: WhereOption = "",
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    on: OnOption = None,
 ) -> None:
     """What could not become rows, by reason, with a sample of each."""
     from lakelet.cli import render
 
-    report = _call(data, "quarantine", where=where)
+    report = _call(data, "quarantine", on, where=where)
     if as_json:
         _print_json(report)
         return
@@ -62,9 +66,10 @@ def replay(
     dry_run: DryRunOption = False,
     data: DataOption = None,
     as_json: JsonOption = False,
+    on: OnOption = None,
 ) -> None:
     """Send what is in quarantine through the contract of now; twice changes nothing."""
-    receipt = _call(data, "replay", where=where, dry_run=dry_run)
+    receipt = _call(data, "replay", on, where=where, dry_run=dry_run)
     _print_receipt(receipt, as_json)
 
 
@@ -122,12 +127,12 @@ def redrive(
     key: Annotated[str | None, typer.Argument(help="One raw object; all by default.")] = None,
     list_only: Annotated[bool, typer.Option("--list", help="Only show them.")] = False,
     data: DataOption = None,
+    on: OnOption = None,
 ) -> None:
     """Try raw objects again whose transform was given up."""
     from lakelet.cli import render
-    from lakelet.node.connect import connect
 
-    with connect(data) as lake:
+    with reach(data, on) as lake:
         letters = lake.call("dead_letters")
         if not list_only:
             count = lake.call("redrive", key=key)
@@ -165,10 +170,8 @@ def backfill(
 # --- what they share ------------------------------------------------------------------
 
 
-def _call(data: Path | None, name: str, **arguments: Any) -> Any:
-    from lakelet.node.connect import connect
-
-    with connect(data) as lake, _progress(name) as tell:
+def _call(data: Path | None, name: str, on: str | None = None, **arguments: Any) -> Any:
+    with reach(data, on) as lake, _progress(name) as tell:
         return lake.call(name, on_progress=tell, **arguments)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lakelet.cli.options import ConfigOption, DataOption
+from lakelet.cli.reach import OnOption, reach
 
 DEFAULT_PORT = 4566  # where people's AWS stand-ins already listen
 
@@ -77,12 +78,12 @@ def status(
     data: DataOption = None,
     watch: Annotated[bool, typer.Option("--watch", help="Draw it anew each second.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    on: OnOption = None,
 ) -> None:
     """What is where: accepted, buffered, delivered, transformed, quarantined, crawled."""
     import json
 
     from lakelet.cli import render
-    from lakelet.node.connect import connect
 
     if watch:
         from lakelet.cli.watching import watch_status
@@ -90,10 +91,14 @@ def status(
         watch_status(render.stdout(), data)
         return
 
-    with connect(data) as lake:
+    with reach(data, on) as lake:
         report = lake.status()
     if as_json:
         print(json.dumps(report, indent=1))
+    elif on:
+        from lakelet.aws.commands import draw_status
+
+        draw_status(render.stdout(), report)
     else:
         render.status(render.stdout(), report)
 

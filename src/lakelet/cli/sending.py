@@ -39,13 +39,18 @@ class _Tally:
 
 
 def send_file(
-    file: str, *, stream: str | None, data: Path | None, endpoint_url: str | None
+    file: str,
+    *,
+    stream: str | None,
+    data: Path | None,
+    endpoint_url: str | None,
+    on: str | None = None,
 ) -> None:
     console = render.stderr()
     tally = _Tally()
     with (
         _opened(file) as (source, position, total_bytes),
-        _sink(stream, data, endpoint_url, tally) as send,
+        _sink(stream, data, endpoint_url, tally, on) as send,
         _progress(console, file, total_bytes) as draw,
     ):
         for number, line in enumerate(source, 1):
@@ -124,9 +129,15 @@ class _Counted(io.RawIOBase):
 
 @contextmanager
 def _sink(
-    stream: str | None, data: Path | None, endpoint_url: str | None, tally: _Tally
+    stream: str | None, data: Path | None, endpoint_url: str | None, tally: _Tally, on: str | None
 ) -> Iterator[Any]:
-    """Where a record goes: a Firehose endpoint, the node of the lake, or the lake itself."""
+    """Where a record goes: AWS, a Firehose endpoint, the lake's node, or the lake itself."""
+    if on:
+        from lakelet.cli.reach import home_on
+
+        with home_on(on).producer(tally.on_error) as producer:
+            yield producer.send
+        return
     from lakelet.node.connect import DEFAULT_FOLDER, connect
     from lakelet.node.folder import DataFolder
 
