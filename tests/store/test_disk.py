@@ -13,8 +13,9 @@ import pytest
 
 from lakelet.model.errors import ObjectNotFound, PreconditionFailed, StorageFull
 from lakelet.store import disk
-from lakelet.store.disk import Condition, DiskObjectStore
+from lakelet.store.disk import DiskObjectStore
 from lakelet.store.errors import BucketNameRefused, BucketNotEmpty, KeyRefused
+from lakelet.store.headers import Condition
 from lakelet.testing.clock import ManualClock
 
 BUCKET = "lake"
@@ -243,6 +244,20 @@ def test_of_many_only_if_absent_one_wins(store: DiskObjectStore) -> None:
         thread.join()
     assert len(won) == 1
     assert store.get(BUCKET, "x") == str(won[0]).encode()
+
+
+def test_only_if_absent_where_a_file_system_has_no_links(
+    store: DiskObjectStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: str) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    store.put(BUCKET, "x", b"one", only_if_absent=True)
+    with pytest.raises(PreconditionFailed):
+        store.put(BUCKET, "x", b"two", only_if_absent=True)
+    assert store.get(BUCKET, "x") == b"one"
+    assert drafts_left(root) == []
 
 
 def test_a_reader_keeps_its_version(store: DiskObjectStore) -> None:

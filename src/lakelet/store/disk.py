@@ -13,7 +13,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,8 @@ from lakelet.model.ports import Buffer, Clock, ObjectInfo
 from lakelet.store.clock import SystemClock
 from lakelet.store.drafts import Draft, Drafts
 from lakelet.store.errors import BucketNameRefused, BucketNotEmpty, storage_full
-from lakelet.store.index import DEFAULT_CONTENT_TYPE, ObjectIndex, Row
+from lakelet.store.headers import ANYWAY, DEFAULT_CONTENT_TYPE, Condition, Headers
+from lakelet.store.index import ObjectIndex, Row
 from lakelet.store.keys import check_bucket_name, encode_key
 from lakelet.store.places import Places, sync_folder
 from lakelet.store.walk import Child, Found, children, holds_objects, stat_child, walk
@@ -35,28 +36,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 OnPut = Callable[[ObjectInfo], None]
 OnDelete = Callable[[str, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Headers:
-    """What a put says of an object besides its bytes."""
-
-    content_type: str = DEFAULT_CONTENT_TYPE
-    content_encoding: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    further: Mapping[str, str] = field(default_factory=dict)  # other headers, by lower-case name
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """What must hold of the key when an object is published."""
-
-    only_if_absent: bool = False
-    if_match: str | None = None  # an ETag
-
-
-ANYWAY = Condition()
 
 
 class DiskObjectStore:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lakelet.model.errors import StorageFull
+from lakelet.store.headers import DEFAULT_CONTENT_TYPE
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -41,8 +42,6 @@ _COLUMNS = (
 )
 _PAGE_SIZE = 1000
 _BUSY_TIMEOUT_SECONDS = 30.0
-
-DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,14 +142,27 @@ class Places:
         if exclusive:
             if os.path.lexists(aside):
                 raise FileExistsError(errno.EEXIST, "exists", aside)
-            os.link(draft, target)  # fails where it exists, whoever made it
-            os.unlink(draft)  # noqa: PTH108
+            self._link(draft, target)
         else:
             os.rename(draft, target)  # noqa: PTH104
         if target is own:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(aside)  # noqa: PTH108 - an older version, from when there was a folder
         return target
+
+    @staticmethod
+    def _link(draft: str, target: str) -> None:
+        """A link fails where the target exists, whoever made it; not all file systems have it."""
+        try:
+            os.link(draft, target)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+                raise
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, "exists", target) from error
+            os.rename(draft, target)  # noqa: PTH104 - the caller's lock keeps this process's puts off
+        else:
+            os.unlink(draft)  # noqa: PTH108
 
     def _make_folders(self, folder: str, bucket: str) -> None:
         """Each new name is on disk before anything is put below it."""

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from lakelet.model.errors import LakeletError
 from lakelet.model.ports import ObjectInfo
-from lakelet.store.disk import ANYWAY, Condition, DiskObjectStore, Headers
+from lakelet.store.disk import DiskObjectStore
 from lakelet.store.drafts import Draft
+from lakelet.store.headers import ANYWAY, Condition, Headers
 from lakelet.store.places import sync_folder
 
 PART_NUMBER_MAX = 10_000  # S3's limits

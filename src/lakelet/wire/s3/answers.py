@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lakelet.model.ports import ObjectInfo
-from lakelet.store.disk import Condition
+from lakelet.store.headers import Condition
 from lakelet.wire.errors import RequestRefused
 from lakelet.wire.protocol.values import format_timestamp
 

@@ -9,7 +9,8 @@ from typing import BinaryIO
 from urllib.parse import unquote
 
 from lakelet.model.ports import ObjectInfo
-from lakelet.store.disk import DiskObjectStore, Headers
+from lakelet.store.disk import DiskObjectStore
+from lakelet.store.headers import Headers
 from lakelet.wire.errors import RequestRefused
 from lakelet.wire.http import query_pairs
 from lakelet.wire.payload import BLOCK_SIZE_BYTES, BodyStream
