@@ -451,3 +451,42 @@ def test_the_deployers_policy_is_enough(live: Live, tmp_path: Path) -> None:
     for other in others:
         with pytest.raises(ClientError, match=r"(not authorized|Access ?Denied|403)"):
             other()
+
+
+def test_the_same_words_on_the_command_line(live: Live, tmp_path: Path, monkeypatch: Any) -> None:
+    from typer.testing import CliRunner
+
+    from lakelet.cli.main import app
+
+    monkeypatch.chdir(tmp_path)  # no lakelet.toml: the shipped declaration
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "123456789012",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CA_BUNDLE": str(live.emulator.ca_file),
+        # By address: boto3 then names buckets in the path.
+        "AWS_ENDPOINT_URL": f"https://127.0.0.1:{live.emulator.port}",
+        "AWS_ENDPOINT_URL_FIREHOSE": live.front.url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    live.manifest(live.put_raw(ndjson([event(1)]) + b"{broken\n"))
+    add_partition(live, "2026-11-20")
+    events = tmp_path / "events.ndjson"
+    events.write_bytes(ndjson(event(n) for n in range(20)))
+
+    def run(*words: str, code: int = 0) -> str:
+        result = CliRunner().invoke(app, [*words], env={"COLUMNS": "200"})
+        assert result.exit_code == code, result.output + str(result.exception)
+        return result.output
+
+    assert "20 records acknowledged" in run("send", str(events), "--on", "aws")
+    assert "dead letters" in run("status", "--on", "aws")
+    assert "ledger balances" in run("audit", "--on", "aws")
+    assert "event_id" in run("query", "SELECT event_id FROM events LIMIT 1", "--on", "aws")
+    assert "events" in run("quarantine", "--on", "aws")
+    assert "0 of" in run("replay", "--dry-run", "--on", "aws")
+    assert "0 tried again" in run("redrive", "--on", "aws")
+    assert "export LAKELET_RAW_BUCKET_NAME=" in run("outputs")
+    assert "transformed" in run("logs", "--minutes", "60")
+    with pytest.raises(Exception, match="There is no stack lakelet-clickstream-other"):
+        CliRunner().invoke(app, ["status", "--on", "aws:other"], catch_exceptions=False)

@@ -222,8 +222,9 @@ def logs(
     seen: set[str] = set()
     while True:
         for event in home.logs(since_ms):
-            if event["eventId"] not in seen:
-                seen.add(event["eventId"])
+            identity = event.get("eventId") or f"{event['timestamp']} {event['message']}"
+            if identity not in seen:
+                seen.add(identity)
                 since_ms = max(since_ms, event["timestamp"])
                 sys.stdout.write(event["message"].rstrip("\n") + "\n")
         sys.stdout.flush()
