@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -480,3 +481,11 @@ def test_an_index_of_another_version_is_made_anew(store: DiskObjectStore, root: 
     fresh = DiskObjectStore(root)
     assert fresh.head(BUCKET, "x") == made
     fresh.close()
+
+
+def test_an_index_that_cannot_be_opened_is_left_alone(root: Path) -> None:
+    path = root / ".lakelet" / "objects.sqlite"
+    path.mkdir(parents=True)
+    with pytest.raises(sqlite3.OperationalError):
+        DiskObjectStore(root)
+    assert path.is_dir()
