@@ -330,7 +330,7 @@ def engine(tmp_path_factory):
     engine.close()
 
 
-@pytest.mark.parametrize(("expression", "wanted"), cases())
+@pytest.mark.parametrize(("expression", "wanted"), list(cases()))
 def test_a_function_means_what_trino_says(engine, expression, wanted):
     answer = engine.query_arrow(f"SELECT {expression}")
     (value,) = to_text(answer.column(0).combine_chunks()).to_pylist()

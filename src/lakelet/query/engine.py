@@ -339,6 +339,7 @@ class QueryEngine:
         try:
             yield run
         finally:
+            run.ended.set()
             with self._lock:
                 del self._runs[execution_id]
 

@@ -107,7 +107,7 @@ def _no_function(found: re.Match[str], tree: exp.Expr | None) -> QueryFailed:
 
 def _wrong_arguments(found: re.Match[str], tree: exp.Expr | None) -> QueryFailed:
     call = found["call"]
-    name, _, arguments = call.partition("(")
+    name, _, arguments = call.replace("STRING_LITERAL", "VARCHAR").partition("(")
     return QueryFailed(
         "TYPE_MISMATCH",
         f"Unexpected parameters ({arguments.rstrip(')')}) for function {name.lower()}",
@@ -132,6 +132,12 @@ _RULES = (
     (re.compile(r"Function with name (?P<name>\S+) does not exist"), _no_function),
     (
         re.compile(r"No function matches the given name and argument types '(?P<call>[^']+)'"),
+        _wrong_arguments,
+    ),
+    (
+        re.compile(
+            r'Could not choose a best candidate function for the function call "(?P<call>[^"]+)"'
+        ),
         _wrong_arguments,
     ),
     (

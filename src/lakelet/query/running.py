@@ -18,6 +18,8 @@ from lakelet.query.sandbox import Sandbox
 from lakelet.query.types import quote
 
 _BATCH_ROWS = 65_536
+_INTERRUPTS_MAX = 100
+_INTERRUPT_SECONDS = 0.05
 _PLAN_ATTEMPTS_MAX = 5  # each after files moved under a running query
 
 
@@ -30,12 +32,21 @@ class Run:
     cursor: duckdb.DuckDBPyConnection | None = None
     statistics: dict[str, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def cancel(self) -> None:
-        with self.lock:
-            self.cancelled = True
-            if self.cursor is not None:
-                self.cursor.interrupt()
+        """Stop it, and return once it has stopped, or after a few seconds.
+
+        DuckDB forgets an interrupt that comes before its query has begun, so the word
+        is said again until it is heard.
+        """
+        self.cancelled = True
+        for _ in range(_INTERRUPTS_MAX):
+            with self.lock:
+                if self.cursor is not None:
+                    self.cursor.interrupt()
+            if self.ended.wait(_INTERRUPT_SECONDS):
+                return
 
     def check(self) -> None:
         if self.cancelled:

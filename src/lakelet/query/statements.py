@@ -180,7 +180,8 @@ def _checked_constant(value: str) -> str:
             f"Parameter {value[:60]!r} is not a constant",
             hint="Give SQL constants; text in single quotes: \"'2026'\".",
         )
-    return f"({items[0].sql(dialect='trino')})" if isinstance(items[0], exp.Neg) else value.strip()
+    # Written anew, so that a comment in it can't swallow what follows.
+    return f"({items[0].sql(dialect='trino', comments=False)})"
 
 
 def _empty_arguments(tree: exp.Expr) -> set[str]:
