@@ -3,11 +3,12 @@
 import logging
 import shutil
 import threading
-from datetime import datetime
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from lakelet.model.errors import LakeletError
-from lakelet.model.manifest import Manifest
+from lakelet.model.layout import parse_delivered_name
+from lakelet.model.manifest import Manifest, RawObject
 from lakelet.node.queue import Item
 
 if TYPE_CHECKING:
@@ -25,17 +26,30 @@ class Measuring:
         self._node = node
         self._lock = threading.Lock()
         self._busy_seconds_told = 0.0
-        self._unseen: list[datetime] = []  # arrivals transformed, and not crawled yet
+        self._unseen: list[RawObject] = []  # transformed, and not crawled yet
 
     # --- happenings ---------------------------------------------------------------
+
+    def delivered(self, key: str, size_bytes: int) -> None:
+        """An object stands in the raw zone; its road began with its oldest record."""
+        name = parse_delivered_name(key)
+        if name is not None:
+            now = self._node.clock.now()
+            self._node.watch.traces.road(
+                key, "deliver", name.arrived_at, now, size_bytes=size_bytes
+            )
 
     def transformed(self, manifest: Manifest) -> None:
         with self._lock:
             busy_seconds = self._node.worker.stats.busy_seconds
             spent_ms = (busy_seconds - self._busy_seconds_told) * 1000
             self._busy_seconds_told = busy_seconds
-            self._unseen.append(manifest.raw.received_at)
+            self._unseen.append(manifest.raw)
         self._node.watch.meters.transformed(manifest, spent_ms)
+        now = self._node.clock.now()
+        begun_at = now - timedelta(milliseconds=spent_ms)
+        counts = {"events": manifest.events, "rows": manifest.rows}
+        self._node.watch.traces.road(manifest.raw.key, "transform", begun_at, now, **counts)
         _transform_log.info(
             "transformed %d events: %d rows, %d duplicates, %d quarantined, %d dropped",
             manifest.events,
@@ -62,8 +76,13 @@ class Measuring:
             arrivals, self._unseen = self._unseen, ([] if not failed else self._unseen)
         self._node.watch.meters.crawled(seconds, 0, failed=failed)
         if not failed and arrivals:
-            delay = (self._node.clock.now() - min(arrivals)).total_seconds()
-            self._node.watch.meters.visible(delay)
+            now = self._node.clock.now()
+            oldest_at = min(raw.received_at for raw in arrivals)
+            self._node.watch.meters.visible((now - oldest_at).total_seconds())
+            for raw in arrivals:
+                self._node.watch.traces.road(
+                    raw.key, "crawl", now - timedelta(seconds=seconds), now
+                )
 
     def query_ended(self, execution_id: str, state: str) -> None:
         execution = self._node.engine.get(execution_id)

@@ -42,6 +42,7 @@ from lakelet.store.clock import SystemClock
 from lakelet.store.disk import DiskObjectStore
 from lakelet.store.files import LocalFileSystem
 from lakelet.watch.room import open_watch
+from lakelet.watch.traces import open_traces
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -118,7 +119,12 @@ class Node:
         )
         self.queries = QueryRunner(self.engine, on_ended=self.measuring.query_ended)
         (state / "watch").mkdir(exist_ok=True)
-        self.watch = open_watch(self.clock, pipeline.name, state / "watch")
+        self.watch = open_watch(
+            self.clock,
+            pipeline.name,
+            state / "watch",
+            traces=open_traces(os.environ.get("LAKELET_TRACES")),
+        )
         self.ledger = LedgerIndex(state / "ledger.sqlite")
         self.queue = TransformQueue(state / "queue.sqlite", self.clock)
         self.worker = Worker(
@@ -235,6 +241,7 @@ class Node:
             info.key, error_prefix=prefix
         ):
             self.queue.enqueue(info.bucket, info.key, info.etag)
+            self.measuring.delivered(info.key, info.size_bytes)
 
     def _on_transformed(self, manifest: Manifest) -> None:
         self.ledger.record(manifest)

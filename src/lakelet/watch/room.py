@@ -77,6 +77,7 @@ class Watch:
 
     def close(self) -> None:
         self.flush()
+        self.traces.close()
         self.history.close()
         self.alarms.close()
         self.logs.close()

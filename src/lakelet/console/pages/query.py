@@ -177,6 +177,9 @@ class Desk:
             with ui.element("div").classes("lk-row"):
                 shell.show(_download(identity, "csv"))
                 shell.show(_download(identity, "parquet"))
+            if not rows:
+                shell.show(empty("No row answers that.", "Look at the days and names in WHERE."))
+                return
             self._grid(identity)
             self._chart()
 
