@@ -60,7 +60,15 @@ async def get_caller_identity(request: dict[str, Any], context: RequestContext) 
 SEEN: list[dict[str, Any]] = []
 
 
+class ParameterInvalid(LakeletError):
+    code = "test.parameter"
+    aws_code = "InvalidParameterValue"
+    http_status = 400
+
+
 async def put_metric_data(request: dict[str, Any], context: RequestContext) -> None:
+    if request["Namespace"] == "bad":
+        raise ParameterInvalid("The namespace is bad.", hint="Choose another.")
     SEEN.append(request)
 
 
@@ -158,6 +166,30 @@ def test_errors_of_handlers(client: Callable[..., Any]) -> None:
     assert caught.value.response["FromFederationSource"] is False
     full = error_of(firehose.put_record, DeliveryStreamName="a", Record={"Data": b"full"})
     assert (full[0], full[2]) == ("ServiceUnavailableException", 503)
+
+
+def test_errors_of_cbor_keep_the_codes_that_clients_knew(
+    client: Callable[..., Any], insecure_server: ServerThread
+) -> None:
+    cloudwatch = client("cloudwatch")
+    bad = error_of(cloudwatch.put_metric_data, Namespace="bad", MetricData=[])
+    assert bad == ("InvalidParameterValue", "The namespace is bad. Choose another.", 400)
+    with pytest.raises(cloudwatch.exceptions.InvalidParameterValueException):
+        cloudwatch.put_metric_data(Namespace="bad", MetricData=[])
+    refused = error_of(cloudwatch.put_metric_data, Namespace="", MetricData=[])
+    assert refused[0] == "ValidationException"
+    assert error_of(cloudwatch.list_metrics)[0] == "UnknownOperationException"
+
+
+def test_errors_of_the_query_protocol(insecure_server: ServerThread) -> None:
+    form = {"Action": "PutMetricData", "Namespace": "bad", "MetricData": ""}
+    headers = {"amz-sdk-invocation-id": "1"}
+    answer = httpx.post(insecure_server.url, data=form, headers=headers)
+    assert answer.status_code == 400
+    assert "<Code>InvalidParameterValue</Code>" in answer.text
+    assert "<Type>Sender</Type>" in answer.text
+    answer = httpx.post(insecure_server.url, data={"Action": "No"}, headers=headers)
+    assert "<Code>InvalidAction</Code>" in answer.text
 
 
 @pytest.mark.parametrize("name", ["bug", "misspelt"])

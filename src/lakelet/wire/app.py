@@ -70,7 +70,7 @@ class Exchange:
     request_id: str
     form: Form
     claim: Claim | None
-    unreadable: ProtocolRefusal | None = None  # a signature is there, but no claim in it
+    unreadable: LakeletError | None = None  # a signature is there, but no claim in it
     service: Service | None = None
     target: Target | None = None  # known later than the service in the query protocol
     verified: Verified | None = None
@@ -271,7 +271,7 @@ def open_exchange(request: HttpRequest) -> Exchange | None:
     claim, unreadable = None, None
     try:
         claim = read_claim(request)
-    except ProtocolRefusal as error:
+    except LakeletError as error:
         unreadable = error
     form = form_of(request, claim, is_signed=claim is not None or unreadable is not None)
     if form is None:

@@ -32,9 +32,11 @@ class LegacyClaim(Claim):
 
 
 def read_claim(request: HttpRequest) -> LegacyClaim | None:
-    """Raises ProtocolRefusal where a signature is there but cannot be read."""
+    """Raises ProtocolRefusal, RequestRefused where a signature is there but cannot be read."""
+    if "AWSAccessKeyId=" not in request.query_string:  # not every address can be decoded
+        return None
     query = request.query
-    if "AWSAccessKeyId" not in query or "Signature" not in query:
+    if "Signature" not in query:
         return None
     expires = query.get("Expires", "")
     if not expires.isdigit() or len(expires) > 11:
