@@ -67,7 +67,7 @@ def write_rows(store: ObjectStore, target: Target, reader: pa.RecordBatchReader)
             written.partitions[values] = file.key.rsplit("/", 1)[0] + "/"
     except BaseException:
         for file in files.values():
-            file.out.abort()
+            file.abort()
         raise
     return written
 
@@ -96,17 +96,20 @@ def _by_partition(
     return cuts
 
 
+@dataclass(slots=True)
 class _File:
     """One object in the making."""
 
-    def __init__(
-        self,
-        key: str,
-        out: ObjectWriter,
-        write: Callable[[pa.RecordBatch], None],
-        finish: Callable[[], None],
-    ) -> None:
-        self.key, self.out, self.write, self.finish = key, out, write, finish
+    key: str
+    out: ObjectWriter
+    sink: "_Sink"
+    write: Callable[[pa.RecordBatch], None]
+    finish: Callable[[], None]
+
+    def abort(self) -> None:
+        self.sink.dropped = True
+        self.finish()
+        self.out.abort()
 
 
 def _open(
@@ -125,7 +128,8 @@ def _open(
     extension, make = _FORMATS[target.format]
     key = f"{target.prefix}{folder}{target.file_name}{extension(target)}"
     out = store.writer(target.bucket, key)
-    return _File(key, out, *make(target, out, schema))
+    sink = _Sink(out)
+    return _File(key, out, sink, *make(target, sink, schema))
 
 
 def _folder_value(value: str) -> str:
@@ -137,12 +141,36 @@ def _folder_value(value: str) -> str:
     )
 
 
+class _Sink:
+    """An ObjectWriter as the file object that pyarrow asks for."""
+
+    closed = False
+    dropped = False  # pyarrow's writers write once more when they are thrown away
+
+    def __init__(self, out: ObjectWriter) -> None:
+        self._out = out
+        self._at = 0
+
+    def write(self, data: bytes) -> int:
+        if not self.dropped:
+            self._out.write(bytes(data))
+        self._at += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._at
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 Making = tuple[Callable[[pa.RecordBatch], None], Callable[[], None]]
 
 
-def _parquet(target: Target, out: ObjectWriter, schema: pa.Schema) -> Making:
+def _parquet(target: Target, out: _Sink, schema: pa.Schema) -> Making:
     codec = {"UNCOMPRESSED": "NONE"}.get(target.compression, target.compression)
-    sink = pa.PythonFile(_Sink(out), mode="w")
+    sink = pa.PythonFile(out, mode="w")
     writer = pq.ParquetWriter(sink, schema, compression=codec)
 
     def finish() -> None:
@@ -152,7 +180,7 @@ def _parquet(target: Target, out: ObjectWriter, schema: pa.Schema) -> Making:
     return writer.write_batch, finish
 
 
-def _json(target: Target, out: ObjectWriter, schema: pa.Schema) -> Making:  # noqa: ARG001
+def _json(target: Target, out: _Sink, schema: pa.Schema) -> Making:  # noqa: ARG001
     compress = _compressor(target, out)
 
     def write(batch: pa.RecordBatch) -> None:
@@ -163,7 +191,7 @@ def _json(target: Target, out: ObjectWriter, schema: pa.Schema) -> Making:  # no
     return write, compress.close
 
 
-def _csv(target: Target, out: ObjectWriter, schema: pa.Schema) -> Making:  # noqa: ARG001
+def _csv(target: Target, out: _Sink, schema: pa.Schema) -> Making:  # noqa: ARG001
     compress = _compressor(target, out)
 
     def write(batch: pa.RecordBatch) -> None:
@@ -174,33 +202,11 @@ def _csv(target: Target, out: ObjectWriter, schema: pa.Schema) -> Making:  # noq
     return write, compress.close
 
 
-def _compressor(target: Target, out: ObjectWriter) -> Any:
-    sink = pa.PythonFile(_Sink(out), mode="w")
+def _compressor(target: Target, out: _Sink) -> Any:
+    sink = pa.PythonFile(out, mode="w")
     if target.compression == "GZIP":
         return pa.CompressedOutputStream(sink, "gzip")
     return sink
-
-
-class _Sink:
-    """An ObjectWriter as the file object that pyarrow asks for."""
-
-    closed = False
-
-    def __init__(self, out: ObjectWriter) -> None:
-        self._out = out
-        self._at = 0
-
-    def write(self, data: bytes) -> int:
-        self._out.write(bytes(data))
-        self._at += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self._at
-
-    def flush(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 def _jsonable(value: Any) -> Any:
