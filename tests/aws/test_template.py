@@ -422,3 +422,33 @@ def test_cfn_lint_finds_nothing(tmp_path: Path, settings: AwsSettings) -> None:
 
     text = render(build_template(default_site(settings)))
     assert [str(match) for match in lint(text, regions=["us-east-1", "eu-central-1"])] == []
+
+
+def test_the_page_shows_the_template_of_now() -> None:
+    import importlib.util
+
+    path = Path(__file__).parents[2] / "docs" / "make_aws.py"
+    spec = importlib.util.spec_from_file_location("make_aws", path)
+    assert spec
+    assert spec.loader
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    text = maker.TARGET.read_text("utf-8")
+    assert maker.filled(text) == text, "run: python docs/make_aws.py"
+
+
+def test_the_picture_has_the_road_in_it(template: dict[str, Any]) -> None:
+    from lakelet.aws.diagram import diagram
+
+    drawn = diagram(template)
+    for arrow in (
+        "ProducerRole -->|writes| DeliveryStream",
+        "DeliveryStream -->|writes| RawBucket",
+        "RawBucket -->|starts| TransformFunction",
+        "TransformFunction -->|writes| TransformedBucket",
+        "Crawler -->|writes| Database",
+        "AnalystRole -->|asks| Workgroup",
+        "Workgroup -->|writes| ResultsBucket",
+    ):
+        assert arrow in drawn
+    assert "RawBucket -->|read by| AnalystRole" not in drawn
