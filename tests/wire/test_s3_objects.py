@@ -17,11 +17,14 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from lakelet.lake.lifecycle import Rule
+from lakelet.model.ports import ObjectInfo
 from lakelet.store.clock import SystemClock
 from lakelet.store.disk import DiskObjectStore
 from lakelet.wire.app import build_app
 from lakelet.wire.credentials import Credentials
 from lakelet.wire.s3 import s3_service
+from lakelet.wire.s3.expiration import expiration_by
 from lakelet.wire.server import ServerThread
 
 
@@ -325,6 +328,20 @@ def test_errors(s3: Any, bucket: str) -> None:
     long = {"Bucket": bucket, "Key": "x" * 300}
     assert code_of(s3.put_object, **long) == ("KeyTooLongError", 400)
     assert code_of(s3.get_object_acl, Bucket=bucket, Key="k") == ("NotImplemented", 501)
+
+
+def test_the_earliest_rule_counts() -> None:
+    expiration = expiration_by(
+        [Rule("all", "b", 30), Rule("soon", "b", 7, "soon/"), Rule("other", "c", 1)]
+    )
+    made_at = datetime(2026, 3, 9, 14, 30, tzinfo=UTC)
+
+    def told(bucket: str, key: str) -> Any:
+        return expiration(ObjectInfo(bucket, key, 0, "e", made_at))
+
+    assert told("b", "x") == (datetime(2026, 4, 9, tzinfo=UTC), "all")
+    assert told("b", "soon/x") == (datetime(2026, 3, 17, tzinfo=UTC), "soon")
+    assert told("d", "x") is None
 
 
 def test_expiration_is_told(disk: DiskObjectStore, credentials: Credentials) -> None:

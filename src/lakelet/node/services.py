@@ -15,19 +15,21 @@ if TYPE_CHECKING:
 
 def aws_services(node: "Node") -> dict[str, Service]:
     """By botocore's name."""
+    from lakelet.lake.lifecycle import rules
     from lakelet.wire.athena import athena_service
     from lakelet.wire.cloudwatch import cloudwatch_service
     from lakelet.wire.firehose import firehose_service
     from lakelet.wire.glue import glue_service
     from lakelet.wire.logs import logs_service
     from lakelet.wire.s3 import s3_service
+    from lakelet.wire.s3.expiration import expiration_by
 
     def crawl(name: str) -> None:
         crawl_by_name(node.catalog, node.store, name, node.clock)
 
     services = (
         firehose_service(node.ingestion),
-        s3_service(node.store),
+        s3_service(node.store, expiration=expiration_by(rules(node.pipeline))),
         glue_service(node.catalog, crawl),
         athena_service(node.engine, node.catalog, node.queries.submit),
         cloudwatch_service(node.watch),
