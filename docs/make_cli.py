@@ -49,7 +49,7 @@ def _section(name: str, command: Any) -> str:
 
 
 def _plain(text: str | None) -> str:
-    return " ".join((text or "").replace("|", "\\|").split())
+    return " ".join((text or "").replace("\\[", "[").replace("|", "\\|").split())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from typer.testing import CliRunner
+
+from lakelet.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,3 +52,9 @@ def test_the_public_names_are_importable():
 
     for name in lakelet.__all__:
         assert getattr(lakelet, name) is not None
+
+
+def test_brackets_of_help_are_not_taken_for_markup():
+    told = CliRunner().invoke(app, ["backfill", "--help"], env={"COLUMNS": "200"}).output
+    for meant in ("[default: ./lake]", "(lakelet[spark])"):
+        assert meant in told

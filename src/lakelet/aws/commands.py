@@ -24,7 +24,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         envvar="LAKELET_CONFIG",
-        help="The declaration.  [default: ./lakelet.toml if there, else the shipped one]",
+        help="The declaration.  \\[default: ./lakelet.toml if there, else the shipped one]",
     ),
 ]
 StageOption = Annotated[

@@ -74,7 +74,7 @@ def query(
         return
     console = render.stdout()
     if answer.num_columns:
-        console.print(render.arrow_table(answer))
+        render.answer(console, answer)
     hidden = answer.num_rows - render.ROWS_SHOWN_MAX
     more = f"; {hidden:,} more with --format csv" if hidden > 0 else ""
     plural = "" if answer.num_rows == 1 else "s"

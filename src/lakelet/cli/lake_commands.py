@@ -55,9 +55,10 @@ def quarantine(
     console.print(render.rows_table(names, rows, right=(1, 2)))
     for reason in report["reasons"]:
         console.print(f"[bold]{reason['reason']}[/bold] ", end="")
-        console.print(reason["message"], markup=False)
-        console.print(f"  {reason['sample']}", markup=False, style="dim", soft_wrap=True)
-        console.print(f"  {reason['source']}", markup=False, style="dim", soft_wrap=True)
+        console.print(render.harmless(reason["message"]), markup=False)
+        for line in (reason["sample"], reason["source"]):
+            shown = f"  {render.harmless(line)}"
+            console.print(shown, markup=False, style="dim", soft_wrap=True)
     console.print("\nOnce what kept them out is mended: lakelet replay --where … --dry-run")
 
 
@@ -76,7 +77,7 @@ def replay(
 def reprocess(
     first: Annotated[datetime, typer.Option("--from", formats=_DAYS, help="Day of event time.")],
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=_DAYS, help="[default: the same day]")
+        datetime | None, typer.Option("--to", formats=_DAYS, help="\\[default: the same day]")
     ] = None,
     dry_run: DryRunOption = False,
     data: DataOption = None,
@@ -148,7 +149,7 @@ def backfill(
         datetime | None, typer.Option("--from", formats=_DAYS, help="Arrival.")
     ] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=_DAYS, help="Arrival.")] = None,
-    engine: Annotated[str, typer.Option(help="`local`, or `spark` (lakelet[spark]).")] = "local",
+    engine: Annotated[str, typer.Option(help="`local`, or `spark` (lakelet\\[spark]).")] = "local",
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:

@@ -64,10 +64,12 @@ def _fail(message: str, hint: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from lakelet.cli.render import harmless
+
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(Text.assemble(("error: ", "bold red"), message))
+    console.print(Text.assemble(("error: ", "bold red"), harmless(message)))
     if hint:
-        console.print(Text.assemble(("  → ", "bold"), hint))
+        console.print(Text.assemble(("  → ", "bold"), harmless(hint)))
     sys.exit(1)
 
 

@@ -14,12 +14,13 @@ class Format(StrEnum):
     table = "table"
 
 
+# Help is rich markup: a bracket that is meant is written \\[.
 DataOption = Annotated[
     Path | None,
     typer.Option(
         "--data",
         envvar="LAKELET_DATA",
-        help="The lake's folder, whether a node runs on it or not.  [default: ./lake]",
+        help="The lake's folder, whether a node runs on it or not.  \\[default: ./lake]",
     ),
 ]
 ConfigOption = Annotated[
@@ -27,7 +28,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         envvar="LAKELET_CONFIG",
-        help="The declaration.  [default: ./lakelet.toml if there, else the lake's own]",
+        help="The declaration.  \\[default: ./lakelet.toml if there, else the lake's own]",
     ),
 ]
 EndpointOption = Annotated[

@@ -1,5 +1,6 @@
 """What people see in a terminal: tables, and sizes they can read."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -8,8 +9,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 ROWS_SHOWN_MAX = 500
+# A column folded narrower than this is read letter by letter: then rows stand upright.
+_COLUMN_WIDTH_MIN = 12
+# C0 but tab and newline, DEL, C1, and the marks that turn the direction of text.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def arrow_table(table: "pa.Table", *, title: str | None = None) -> "Table":
@@ -28,6 +34,35 @@ def arrow_table(table: "pa.Table", *, title: str | None = None) -> "Table":
         right=[index for index, is_number in enumerate(numeric) if is_number],
         title=title,
     )
+
+
+def answer(console: "Console", table: "pa.Table") -> None:
+    """An answer's rows side by side where they fit the terminal, else each upright."""
+    natural = [
+        max(len(name), *(len(cell(value)) for value in column.to_pylist()), 0)
+        for name, column in zip(
+            table.column_names, table.slice(0, ROWS_SHOWN_MAX).columns, strict=True
+        )
+    ]
+    # Two spaces stand between columns and one before the first.
+    narrowest = sum(min(width, _COLUMN_WIDTH_MIN) + 2 for width in natural) + 1
+    if narrowest <= console.width:
+        console.print(arrow_table(table))
+        return
+    for line in upright(table):
+        console.print(line, soft_wrap=True)
+
+
+def upright(table: "pa.Table") -> "Iterator[Text]":
+    """At most ROWS_SHOWN_MAX rows, each as `name  value` lines under its number."""
+    from rich.text import Text
+
+    width = max(len(name) for name in table.column_names)
+    for number, row in enumerate(table.slice(0, ROWS_SHOWN_MAX).to_pylist(), start=1):
+        yield Text(f"row {number}", "bold")
+        for name, value in row.items():
+            shown = Text("NULL", "dim") if value is None else Text(cell(value))
+            yield Text.assemble("  ", (f"{name:<{width}}", "cyan"), "  ", shown)
 
 
 def rows_table(
@@ -64,7 +99,16 @@ def cell(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.12g}"
-    return str(value)
+    return harmless(str(value))
+
+
+def harmless(text: str) -> str:
+    """`text` with its control characters spelt out.
+
+    An event is a stranger's text: its escape sequences would set a terminal's title,
+    hide lines, or answer for its user.
+    """
+    return _CONTROLS.sub(lambda found: repr(found.group())[1:-1], text)
 
 
 def size(size_bytes: float) -> str:
@@ -90,6 +134,8 @@ def stderr() -> "Console":
 
 def drawn_table(answer: Sequence[Sequence[str | None]]) -> "Table":
     """A table of texts, header first; its last numeric column also as bars."""
+    from rich.text import Text
+
     header, rows = list(answer[0]), [list(row) for row in answer[1:]]
     numeric = [
         index
@@ -100,16 +146,20 @@ def drawn_table(answer: Sequence[Sequence[str | None]]) -> "Table":
     largest = max((float(row[measure] or 0) for row in rows), default=0) if measure else 0
     table = rows_table([str(name) for name in header], [], right=numeric)
     if measure:
-        table.add_column("")
+        table.add_column("", style="cyan")
     for row in rows:
         cells = [
-            "NULL" if value is None else _grouped(value) if index and index in numeric else value
+            "NULL"
+            if value is None
+            else _grouped(value)
+            if index and index in numeric
+            else cell(value)
             for index, value in enumerate(row)
         ]
         if measure:
             share = float(row[measure] or 0) / largest if largest else 0
-            cells.append(f"[cyan]{bar(share)}[/cyan]")
-        table.add_row(*cells)
+            cells.append(bar(share))
+        table.add_row(*map(Text, cells))
     return table
 
 

@@ -1,0 +1,56 @@
+"""What a terminal shows of strangers' text, and of answers wider than itself."""
+
+import io
+
+import pyarrow as pa
+import pytest
+from rich.console import Console
+
+from lakelet.cli import render
+
+
+def shown(draw, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, no_color=True)
+    draw(console)
+    return console.file.getvalue()
+
+
+def test_an_answer_that_fits_is_a_table():
+    table = pa.table({"event_type": ["login", None], "n": [1, 2]})
+    lines = shown(lambda console: render.answer(console, table)).split("\n")
+    assert lines[1].split() == ["event_type", "n"]
+    assert lines[3].split() == ["login", "1"]
+    assert lines[4].split() == ["NULL", "2"]
+
+
+def test_an_answer_wider_than_the_terminal_stands_upright():
+    names = [f"column_{number:02}" for number in range(25)]
+    table = pa.table({name: [f"a value of {name}", None] for name in names})
+    text = shown(lambda console: render.answer(console, table))
+    assert "column_07  a value of column_07\n" in text
+    assert [line for line in text.splitlines() if line.startswith("row")] == ["row 1", "row 2"]
+    beside = shown(lambda console: render.answer(console, table), width=1_000)
+    assert "row 1" not in beside
+
+
+@pytest.mark.parametrize(
+    ("hostile", "seen"),
+    [
+        ("\x1b]0;owned\x07", r"\x1b]0;owned\x07"),
+        ("a\x1b[2Jb", r"a\x1b[2Jb"),
+        ("a\rb\x08c\x00", r"a\rb\x08c\x00"),
+        ("\x9b31m", r"\x9b31m"),
+        ("user‮txt.exe", r"user\u202etxt.exe"),
+        ("[red]not markup[/red]", "[red]not markup[/red]"),
+        ("東京 ☂ é", "東京 ☂ é"),
+    ],
+)
+@pytest.mark.parametrize("width", [80, 4])
+def test_escape_sequences_of_events_do_not_reach_the_terminal(hostile, seen, width):
+    table = pa.table({"page_url": [hostile]})
+    if width == 4:  # too narrow for any table: upright, whose lines are never folded
+        assert seen in shown(lambda console: render.answer(console, table), width)
+    else:
+        assert seen in shown(lambda console: render.answer(console, table), width)
+        drawn = render.drawn_table([["page_url", "n"], [hostile, "2"]])
+        assert seen in shown(lambda console: console.print(drawn), width)
