@@ -149,6 +149,32 @@ def test_the_editor_knows_the_catalog(open_page):
     page.locator(".cm-tooltip-autocomplete").get_by_text("product_category").wait_for()
 
 
+def test_a_query_is_planned_priced_saved_and_copied(open_page):
+    page = open_page("/query")
+    write_sql(page, "SELECT city FROM events WHERE day = '01'")
+    page.get_by_role("button", name="Plan").click()
+    page.locator("pre").get_by_text("files").first.wait_for()
+    page.get_by_role("button", name="Price").click()
+    page.get_by_text("It would scan").wait_for()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_label("Name of the query").fill("First days")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    write_sql(page, "SELECT 1")
+    page.get_by_role("button", name="First days").click()
+    page.get_by_role("textbox", name="SQL").get_by_text("city").wait_for()
+    page.get_by_role("button", name="Copy as Python").click()
+    page.get_by_role("dialog").get_by_text("pyathena").first.wait_for()
+
+
+def test_dark_and_light_are_remembered(open_page):
+    page = open_page("/", color_scheme="light")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Light or dark").click()
+    page.locator("body.body--dark").wait_for()
+    page.goto(page.url + "health")
+    page.locator("body.body--dark").wait_for()
+
+
 def test_a_long_query_can_be_cancelled(open_page, lake):
     page = open_page("/query")
     write_sql(

@@ -178,6 +178,26 @@ def test_a_minute_of_fifty_durations_takes_less_than_250_bytes():
     assert history.size_bytes() / 200 < 250
 
 
+def test_an_hour_is_read_without_reading_the_fortnight_before_it():
+    clock = ManualClock()
+    metrics, history = Metrics(clock), MetricHistory()
+    for _ in range(5_000):
+        metrics.count("Shop", "Carts")
+        clock.advance(60)
+    history.write(metrics.drain())
+    steps = 0
+
+    def count_steps():
+        nonlocal steps
+        steps += 1
+
+    history._db.set_progress_handler(count_steps, 10)  # each ten instructions of SQLite's
+    end = int(clock.now().timestamp())
+    points = history.read(SeriesKey("Shop", "Carts"), end - 3600, end, 60)
+    assert len(points) == 60
+    assert steps < 300  # about five instructions a row; 5,000 rows would take 4,000 steps
+
+
 def test_listing_filters_by_name_and_dimension():
     clock = ManualClock()
     metrics, history = Metrics(clock), MetricHistory()

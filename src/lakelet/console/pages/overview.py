@@ -123,6 +123,7 @@ def _bill(bill: dict[str, Any] | None) -> Html:
     remark = f"{bill['region']}, list prices of {bill['prices_date']}" + (
         f"; from {bill['observed_days'] * 24:.0f} h of traffic, so a guess" if thin else ""
     )
+    growth = ", ".join(f"× {g['factor']:g}: {dollars(g['dollars'])}" for g in bill["growth"][1:])
     advice = (
         tag("p", tag("strong", a["title"]), f" ({dollars(a['dollars_saved'])} a month)")
         for a in bill["advice"][:2]
@@ -132,6 +133,7 @@ def _bill(bill: dict[str, Any] | None) -> Html:
         title,
         figures(("A month", dollars(bill["dollars"]), remark)),
         table(("Component", "Dollars"), rows[:6], right=(1,)),
+        tag("p", f"With more traffic {growth}", cls="lk-muted lk-small"),
         *advice,
         cls="lk-section",
     )
