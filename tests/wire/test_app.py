@@ -21,6 +21,7 @@ from lakelet.wire.credentials import Credentials
 from lakelet.wire.http import HttpResponse
 from lakelet.wire.server import ServerThread
 from lakelet.wire.service import RequestContext, Service
+from lakelet.wire.sts import sts_service
 
 AT = datetime(2026, 3, 9, 14, 30, tzinfo=UTC)
 
@@ -52,11 +53,6 @@ async def put_record(request: dict[str, Any], context: RequestContext) -> PutRec
     return PutRecordOutput(request["Record"]["Data"].hex())
 
 
-async def get_caller_identity(request: dict[str, Any], context: RequestContext) -> dict[str, Any]:
-    key = context.principal.access_key_id if context.principal else "anonymous"
-    return {"UserId": key, "Account": context.account_id, "Arn": context.arn("user/x")}
-
-
 SEEN: list[dict[str, Any]] = []
 
 
@@ -80,7 +76,7 @@ async def fallback(scope: Any, receive: Any, send: Any) -> None:
 SERVICES = {
     "glue": Service("glue", {"GetTable": get_table}),
     "firehose": Service("firehose", {"PutRecord": put_record}),
-    "sts": Service("sts", {"GetCallerIdentity": get_caller_identity}),
+    "sts": sts_service(),
     "cloudwatch": Service("cloudwatch", {"PutMetricData": put_metric_data}),
 }
 SERVED: list[Served] = []
@@ -147,7 +143,8 @@ def test_a_query_request_knows_its_caller(
 ) -> None:
     answer = client("sts").get_caller_identity()
     assert answer["UserId"] == credentials.access_key_id
-    assert answer["Arn"] == "arn:aws:sts:eu-west-1:000000000000:user/x"
+    assert answer["Account"] == "000000000000"
+    assert answer["Arn"] == "arn:aws:iam::000000000000:user/lakelet"
 
 
 def test_a_compressed_cbor_request(client: Callable[..., Any]) -> None:

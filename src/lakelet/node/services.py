@@ -23,6 +23,7 @@ def aws_services(node: "Node") -> dict[str, Service]:
     from lakelet.wire.logs import logs_service
     from lakelet.wire.s3 import s3_service
     from lakelet.wire.s3.expiration import expiration_by
+    from lakelet.wire.sts import sts_service
 
     def crawl(name: str) -> None:
         crawl_by_name(node.catalog, node.store, name, node.clock)
@@ -34,6 +35,7 @@ def aws_services(node: "Node") -> dict[str, Service]:
         athena_service(node.engine, node.catalog, node.queries.submit),
         cloudwatch_service(node.watch),
         logs_service(node.watch.logs),
+        sts_service(),
     )
     return {service.name: service for service in services}
 
