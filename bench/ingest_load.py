@@ -6,6 +6,7 @@ JSON line: requests, events, seconds, latencies in ms, and how many answers were
 
 import argparse
 import asyncio
+import contextlib
 import json
 import pickle
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import httptools
 import uvloop
+
+GRACE_SECONDS = 5
 
 
 class Connection(asyncio.Protocol):
@@ -33,12 +36,20 @@ class Connection(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self._run.lost()
+        """Some servers close after each answer: connect again, as their clients do."""
+        if self._run.is_over:
+            self._run.lost()
+        else:
+            asyncio.get_running_loop().create_task(connect(self._run, self._index))
 
     def on_message_complete(self) -> None:
         self._run.answered(time.perf_counter() - self._sent_at, self._parser.get_status_code())
+        keeps_alive = self._parser.should_keep_alive()
         self._parser = httptools.HttpResponseParser(self)
-        self._send()
+        if keeps_alive:
+            self._send()
+        else:
+            self._transport.close()
 
     def _send(self) -> None:
         wait = self._run.next_wait()
@@ -55,17 +66,32 @@ class Connection(asyncio.Protocol):
         self._index += 1
 
 
+async def connect(run: "Run", index: int) -> None:
+    await asyncio.get_running_loop().create_connection(
+        lambda: Connection(run, index), "127.0.0.1", run.port
+    )
+
+
 class Run:
     def __init__(
-        self, requests: Sequence[bytes], seconds: float, connections: int, rate: float
+        self,
+        requests: Sequence[bytes],
+        port: int,
+        seconds: float,
+        connections: int,
+        rate: float,
     ) -> None:
-        self.requests = requests
+        self.requests, self.port = requests, port
         self._seconds, self._open, self._rate = seconds, connections, rate
         self.latencies_ms: list[float] = []
         self.failed = 0
         self.done = asyncio.get_running_loop().create_future()
         self.began = time.perf_counter()
         self._planned = 0
+
+    @property
+    def is_over(self) -> bool:
+        return time.perf_counter() - self.began >= self._seconds
 
     def next_wait(self) -> float | None:
         """Seconds until the next request may go: by the clock where a rate is asked for."""
@@ -91,13 +117,13 @@ class Run:
 
 async def drive(arguments: argparse.Namespace) -> dict[str, float]:
     requests = pickle.loads(Path(arguments.requests).read_bytes())
-    loop = asyncio.get_running_loop()
-    run = Run(requests, arguments.seconds, arguments.connections, arguments.rate)
+    run = Run(requests, arguments.port, arguments.seconds, arguments.connections, arguments.rate)
     for index in range(arguments.connections):
-        await loop.create_connection(
-            lambda index=index: Connection(run, index), "127.0.0.1", arguments.port
-        )
-    seconds = await run.done
+        await connect(run, index)
+    # What hangs past the end is not waited for: it counts as not answered.
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(run.done, arguments.seconds + GRACE_SECONDS)
+    seconds = time.perf_counter() - run.began
     latencies = sorted(run.latencies_ms)
     return {
         "requests": len(latencies),
