@@ -146,10 +146,19 @@ def test_the_objects_are_not_blamed_for_a_process_that_cannot_start(queue):
     worker = Worker(queue, setups.dying_setup, SystemClock(), processes=1)
     worker.start()
     queue.enqueue(RAW, "ok/1", "e")
-    until(lambda: worker.stats.last_error)
+    assert not worker.drain(WAIT)
+    assert "exit status 7" in worker.stats.last_error
     worker.stop()
     [item] = queue.pending()
     assert item.attempts == 0
+
+
+def test_nor_for_a_set_up_that_fails_in_this_process(queue):
+    worker = Worker(queue, setups.broken_setup, ManualClock(), processes=0)
+    queue.enqueue_all([(RAW, "ok/1", "e"), (RAW, "ok/2", "e")])
+    assert worker.run_pending() == 1
+    assert "no such declaration" in worker.stats.last_error
+    assert [item.attempts for item in queue.pending()] == [0, 0]
 
 
 def test_a_process_ends_when_its_parent_is_killed(tmp_path):

@@ -121,6 +121,7 @@ class Worker:
         self._changed = threading.Condition()
         self._stats = WorkerStats()
         self._stopping = False
+        self._is_stuck = False  # the last transform process could not be started
         self._threads: list[threading.Thread] = []
         self._children: list[TransformProcess] = []
         queue.on_change(self.wake)
@@ -159,15 +160,18 @@ class Worker:
     def drain(self, timeout_seconds: float | None = None) -> bool:
         """Wait until nothing is in work or due now; what waits for a retry is not waited for.
 
-        Returns False where the time-out came first.
+        Returns False where the time-out came first, or no transform process can be started:
+        then nothing would change by waiting, and `stats.last_error` says why.
         """
         with self._changed:
-            return self._changed.wait_for(self._is_idle, timeout_seconds)
+            self._changed.wait_for(lambda: self._is_idle() or self._is_stuck, timeout_seconds)
+            return self._is_idle()
 
     def run_pending(self) -> int:
         """Transform, here and now, everything that is due. Returns how many attempts."""
         attempts = 0
-        while item := self._queue.claim():
+        self._is_stuck = False
+        while not self._is_stuck and (item := self._queue.claim()):
             self._attempt(item, self._transform_here)
             attempts += 1
         return attempts
@@ -222,8 +226,11 @@ class Worker:
             manifest = transform(item)
         except ProcessUnavailable as error:
             self._queue.release(item)
+            self._is_stuck = True
+            _log.error("%s", error)
             self._note(last_error=error.message)
-            self._pause(RESTART_DELAY_SECONDS)
+            if self._threads:
+                self._pause(RESTART_DELAY_SECONDS)
         except LakeletError as error:
             if self._stopping:  # our own kill, most likely: not the object's fault
                 self._queue.release(item)
@@ -282,15 +289,21 @@ class Worker:
     # --- who transforms ------------------------------------------------------------
 
     def _replace(self, old: TransformProcess | None) -> TransformProcess:
-        if old is not None:
+        if old in self._children:
             self._children.remove(old)
         child = TransformProcess(self._setup)
+        self._is_stuck = False
         self._children.append(child)
         return child
 
     def _transform_here(self, item: Item) -> Manifest:
         try:
-            return self._here(item.bucket, item.key)
+            transform = self._here
+        except Exception as error:  # noqa: BLE001 - says nothing about the object
+            failure = describe(error)
+            raise ProcessUnavailable(failure.message, hint=failure.hint) from error
+        try:
+            return transform(item.bucket, item.key)
         except Exception as error:  # noqa: BLE001 - as the process would answer
             raise_failure(describe(error))
 
