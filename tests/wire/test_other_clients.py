@@ -53,6 +53,7 @@ def test_a_partitioned_dataset(cpp_sdk: fs.S3FileSystem, bucket: str) -> None:
     cpp_sdk.delete_dir(f"{bucket}/t")
 
 
+@pytest.mark.filterwarnings("ignore:The .* keyword in DataFrame")
 def test_awswrangler(s3_server: ServerThread, credentials: Credentials, bucket: str) -> None:
     wr, pd = pytest.importorskip("awswrangler"), pytest.importorskip("pandas")
     session = boto3.Session(credentials.access_key_id, credentials.secret, None, "us-east-1")

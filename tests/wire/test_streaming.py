@@ -1,10 +1,11 @@
 """Bodies that stream over a socket: in signed and unsigned chunks, cut off, refused unread."""
 
+import asyncio
 import base64
 import hashlib
 import socket
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from botocore.credentials import Credentials as BotoCredentials
 from lakelet.store.disk import DiskObjectStore
 from lakelet.wire.chunked import ChunkSigner
 from lakelet.wire.credentials import Credentials
+from lakelet.wire.http import HttpResponse
 from lakelet.wire.server import ServerThread
 from lakelet.wire.sigv4 import read_claim, verify
 from tests.wire.test_sigv4 import to_request
@@ -178,3 +180,28 @@ def test_a_client_that_leaves_publishes_nothing(
         wait_for_drafts(1)
     wait_for_drafts(0)
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def test_nobody_reads_on_for_a_client_that_has_left() -> None:
+    closed, given, left = [], [], asyncio.Event()
+
+    async def blocks() -> AsyncIterator[bytes]:
+        try:
+            for number in range(1000):
+                given.append(number)
+                yield b"x"
+        finally:
+            closed.append(True)
+
+    async def receive() -> dict[str, Any]:
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        if len(given) == 3:
+            left.set()
+        await asyncio.sleep(0)  # a server waits for the socket here
+
+    asyncio.run(HttpResponse(200, {}, blocks()).send(send, receive=receive))
+    assert closed == [True]
+    assert len(given) < 10

@@ -151,7 +151,8 @@ class WireApp:
             return
         try:
             response = await self._live(exchange)
-            await response.send(send, is_head=exchange.request.method == "HEAD")
+            is_head = exchange.request.method == "HEAD"
+            await response.send(send, receive=receive, is_head=is_head)
         except ClientGone:
             logger.debug("%s: the client left before its body had arrived", exchange.request_id)
             return

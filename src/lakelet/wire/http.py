@@ -1,6 +1,7 @@
 """One HTTP request and its answer, as the wire room sees them: ASGI at the edge, values inside."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -128,14 +129,18 @@ class HttpResponse:
     body: bytes | AsyncIterator[bytes] = b""
     content_length: int | None = None  # of an iterated body, where known
 
-    async def send(self, send: Send, *, is_head: bool = False) -> None:
+    async def send(
+        self, send: Send, *, receive: Receive | None = None, is_head: bool = False
+    ) -> None:
+        """
+        Args:
+            receive: tells when the client has left: then the rest of a stream is not read.
+        """
         streamed = not isinstance(self.body, bytes | bytearray | memoryview)
+        length = self.content_length
+        if length is None and not streamed:
+            length = len(self.body)  # type: ignore[arg-type]
         headers = dict(self.headers)
-        if not streamed:
-            length: int | None = len(self.body)  # type: ignore[arg-type]
-            length = self.content_length if self.content_length is not None else length
-        else:
-            length = self.content_length
         if length is not None and self.status not in (204, 304):
             headers["content-length"] = str(length)
         await send(
@@ -145,10 +150,27 @@ class HttpResponse:
                 "headers": [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
             }
         )
-        if is_head or not streamed:
-            body = b"" if is_head else self.body
-            await send({"type": "http.response.body", "body": body})
-            return
-        async for chunk in self.body:  # type: ignore[union-attr]
+        if streamed and not is_head:
+            await _send_stream(self.body, send, receive)  # type: ignore[arg-type]
+        else:
+            await send({"type": "http.response.body", "body": b"" if is_head else self.body})
+
+
+async def _send_stream(body: AsyncIterator[bytes], send: Send, receive: Receive | None) -> None:
+    gone = asyncio.ensure_future(_disconnect(receive)) if receive else None
+    try:
+        async for chunk in body:
+            if gone is not None and gone.done():  # servers swallow what nobody takes
+                return
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+    finally:
+        if gone is not None:
+            gone.cancel()
+        if isinstance(body, AsyncGenerator):
+            await body.aclose()  # closes its file now, not when garbage is collected
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
