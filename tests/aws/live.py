@@ -24,7 +24,7 @@ from lakelet.model.manifest import Manifest
 from lakelet.model.pipeline import Pipeline
 from lakelet.testing.firehose_front import FirehoseFront
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 90.0
 POLL_SECONDS = 0.1  # of a foreign process: there is no clock to move
 
 

@@ -3,11 +3,13 @@
 What this AWS cannot show stands in docs/aws.md, "What the emulator cannot prove".
 """
 
+import io
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import ClientError
 
@@ -323,6 +325,46 @@ def test_a_contract_changes_and_data_outlives_the_stack(live: Live, tmp_path: Pa
             for _ in second.deployment.delete_data():
                 pass
             assert second.deployment.kept_buckets() == []
+
+
+HASHED = STRICT.replace(
+    "[contract.fields]", '[contract.fields]\nuser = { type = "string", personal = "hash" }'
+)
+
+
+def test_pseudonyms_are_made_with_the_secrets_key(live: Live, tmp_path: Path) -> None:
+    """The same on both sides, with the same key; and the secret outlives its stack."""
+    from lakelet.aws.keyring import secret_name
+    from lakelet.aws.runner import read_keyring
+    from lakelet.testing.objects import MemoryObjectStore
+    from lakelet.transform import process, raw_object
+
+    declaration = tmp_path / "lakelet.toml"
+    declaration.write_text(HASHED)
+    site = load_site(declaration, stage="hash")
+    body = ndjson([event(1, user="ada")])
+    with deployed(live.emulator, tmp_path, site) as hashed:
+        key = raw_key()
+        with hashed.unheard():
+            hashed.put_raw(body, key=key)
+        with hashed.function_without("ReadTheKeyring"):
+            assert hashed.invoke(hashed.s3_event(key)).get("FunctionError")
+        assert hashed.invoke(hashed.s3_event(key))["Payload"]["done"] == 1
+        (pseudonym,) = hashed.rows(hashed.manifest(key))["user"].to_pylist()
+        assert "ada" not in pseudonym
+
+        keyring = read_keyring(live.session, secret_name(site))
+        store = MemoryObjectStore()
+        for bucket in site.pipeline.buckets:
+            store.create_bucket(bucket)
+        store.put(site.pipeline.raw_bucket, key, body)
+        raw = raw_object(store, site.pipeline.raw_bucket, key)
+        (output,) = process(store, site.pipeline, site.contract, raw, keyring=keyring).outputs
+        table = pq.read_table(io.BytesIO(store.get(output.bucket, output.key)))
+        assert table["user"].to_pylist() == [pseudonym]
+
+        hashed.deployment.destroy()
+        assert read_keyring(live.session, secret_name(site)) == keyring
 
 
 def test_deploying_twice_changes_nothing(live: Live) -> None:
