@@ -16,19 +16,17 @@ def test_from_quarantine_to_rows(tmp_path):
     (folder / "lakelet.toml").write_text(NEW_CONTRACT)
     planned = lakelet("replay", "--where", "reason = 'event_time'", "--dry-run", cwd=tmp_path)
     assert "1 of 1 raw objects would change" in planned.stdout.decode()
-    done = lakelet("replay", "--json", cwd=tmp_path)
-    assert json.loads(done.stdout)["rescued"] == 1
-    assert "The ledger balances" in lakelet("audit", cwd=tmp_path).stdout.decode()
-    again = lakelet("reprocess", "--from", DAY, cwd=tmp_path).stdout.decode()
-    assert "0 of 2 raw objects changed" in again or "raw objects changed" in again
-
-
-def test_a_condition_that_is_none_is_explained(tmp_path):
-    old_lake(tmp_path / "lake")
     told = lakelet("replay", "--where", "reasn = 'x'", cwd=tmp_path, status=1).stderr.decode()
     assert "no column 'reasn'" in told
     assert "offset_bytes" in told
-    lakelet("reprocess", "--from", "2026-03-09", "--to", "2026-03-01", cwd=tmp_path, status=2)
+    done = lakelet("replay", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["rescued"] == 1
+
+
+def test_days_the_wrong_way_round_are_refused(tmp_path):
+    days = ("--from", DAY, "--to", "2026-03-01")
+    told = lakelet("reprocess", *days, cwd=tmp_path, status=2).stderr.decode()
+    assert "before" in told
 
 
 def test_backfill_takes_up_what_was_copied_in(tmp_path):

@@ -108,8 +108,9 @@ def test_one_objects_failure_is_one_result(monkeypatch):
     monkeypatch.setattr("lakelet.aws.runner.process", fail)
     strange = glue_job.transform_one(runner, key, again=True)
     assert strange["error"] == "ValueError"
-    rows = [{**dict.fromkeys(glue_job.RESULT_SCHEMA.names), **r} for r in (good, missing, strange)]
-    summary = glue_job.summarise(rows)
+    for row in (good, missing, strange):
+        assert list(row) == glue_job.RESULT_SCHEMA.names
+    summary = glue_job.summarise([good, missing, strange])
     assert (summary.objects, summary.events, summary.rows) == (3, 1, 1)
     assert set(summary.failed) == {"gone.gz", key}
     assert summary.failed["gone.gz"].startswith("store.no_such_key")

@@ -245,10 +245,14 @@ def transform_one(runner: Runner, key: str, *, again: bool) -> dict[str, Any]:
     try:
         manifest, made = runner.transform(key, again=again)
     except LakeletError as error:
-        return {"key": key, "error": f"{error.code}: {error.message}"}
+        return _failed(key, f"{error.code}: {error.message}")
     except Exception as error:  # noqa: BLE001 - a stranger's message may quote data
-        return {"key": key, "error": type(error).__name__}
-    return {"key": key, "made": made, "manifest": manifest.encode().decode()}
+        return _failed(key, type(error).__name__)
+    return {"key": key, "made": made, "manifest": manifest.encode().decode(), "error": None}
+
+
+def _failed(key: str, why: str) -> dict[str, Any]:
+    return {"key": key, "made": None, "manifest": None, "error": why}
 
 
 def summarise(results: Sequence[Mapping[str, Any]]) -> Summary:

@@ -299,7 +299,7 @@ class Worker:
     def _transform_here(self, item: Item) -> Manifest:
         try:
             transform = self._here
-        except Exception as error:  # noqa: BLE001 - says nothing about the object
+        except Exception as error:
             failure = describe(error)
             raise ProcessUnavailable(failure.message, hint=failure.hint) from error
         try:
