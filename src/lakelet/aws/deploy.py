@@ -23,40 +23,24 @@ from lakelet.aws.stack import (
     NOTHING_TO_DO,
     Change,
     Effect,
-    Fault,
     StackBusy,
     StackFailed,
     changes_of_new,
     changes_of_set,
     failure,
-    faults_of,
-    faults_of_validation,
     is_busy,
-    succeeded,
 )
 from lakelet.aws.template import FOUNDATION, build_template
+from lakelet.aws.waiting import POLL_SECONDS, Progress, StackWatch, Tell, silent
 from lakelet.model.errors import LakeletError
 
-POLL_SECONDS = 2.0
 ATTEMPTS = 3  # IAM tells a new role around within seconds; a stack's update takes longer
 WAIT_BETWEEN_ATTEMPTS_SECONDS = 15.0
 CHANGE_SET_WAIT_SECONDS = 300.0
-STACK_WAIT_SECONDS = 3600.0
-
-Tell = Callable[["Progress"], None]
 
 
 class NotDeployed(LakeletError):
     code = "aws.not_deployed"
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One thing that happened: a step of ours, or a resource of the stack's."""
-
-    text: str
-    done: int = 0
-    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +63,6 @@ class StackState:
     status: str  # "" where there is none
     outputs: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, str] = field(default_factory=dict)  # logical id → physical id
-
-
-def silent(_: Progress) -> None:
-    """Tells nobody."""
 
 
 class Deployment:
@@ -109,6 +89,9 @@ class Deployment:
         self._session, self._tell, self._pause = session, tell, pause
         self._poll_seconds = poll_seconds
         self._cloudformation = session.client("cloudformation")
+        self._watch = StackWatch(
+            self._cloudformation, self.stack_name, tell=tell, pause=pause, poll_seconds=poll_seconds
+        )
 
     @property
     def stack_name(self) -> str:
@@ -121,6 +104,7 @@ class Deployment:
     def tell_to(self, tell: Tell) -> None:
         """Whom to tell from here on."""
         self._tell = tell
+        self._watch.tell_to(tell)
 
     # --- looking --------------------------------------------------------------------
 
@@ -189,12 +173,12 @@ class Deployment:
             # A first creation that failed: CloudFormation only lets it be deleted.
             self._tell(Progress(f"removing what a failed first attempt left ({state.status})"))
             self._cloudformation.delete_stack(StackName=self.stack_name)
-            self._wait("DELETE")
+            self._watch.wait("DELETE")
             return StackState("")
         if state.status == "UPDATE_ROLLBACK_FAILED":
             self._tell(Progress("finishing the way back of a failed update"))
             self._cloudformation.continue_update_rollback(StackName=self.stack_name)
-            self._wait("UPDATE")
+            self._watch.wait("UPDATE")
             return self.state()
         return state
 
@@ -288,7 +272,7 @@ class Deployment:
                 self._execute(change_set, len(self.template["Resources"]))
                 break
             except StackFailed as error:
-                passing = self._faults and all(fault.passing for fault in self._faults)
+                passing = self._watch.faults and all(fault.passing for fault in self._watch.faults)
                 if attempt == ATTEMPTS or not passing:
                     raise
                 self._tell(Progress(f"{error.message}; trying again"))
@@ -315,79 +299,10 @@ class Deployment:
         suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
         return f"https://s3.{region}.{suffix}/{bucket}/{key}"
 
-    _faults: tuple[Fault, ...] = ()
-
     def _execute(self, change_set: str, expected: int) -> None:
-        began = self._last_event_id()
+        began = self._watch.last_event_id()
         self._cloudformation.execute_change_set(**self._named(change_set))
-        self._wait("UPDATE", since=began, expected=expected)
-
-    # --- waiting ----------------------------------------------------------------------
-
-    def _wait(self, what: str, *, since: str = "", expected: int = 0) -> None:
-        """Until the stack rests, telling each resource as it is done."""
-        told: set[str] = set()
-        done: set[str] = set()
-        waited = 0.0
-        while waited <= STACK_WAIT_SECONDS:
-            state = self._status()
-            for event in self._events_after(since):
-                if event["EventId"] in told:
-                    continue
-                told.add(event["EventId"])
-                if event["ResourceStatus"].endswith("_COMPLETE"):
-                    done.add(event["LogicalResourceId"])
-                self._tell(Progress(_event_line(event), len(done), expected))
-            if not is_busy(state) and state != "REVIEW_IN_PROGRESS":
-                break
-            self._pause(self._poll_seconds)
-            waited += self._poll_seconds
-        if what == "DELETE" and state in ("", "DELETE_COMPLETE"):
-            return
-        if not succeeded(state):
-            events = list(self._events_after(since))
-            faults = faults_of(events, self.stack_name) or self._validation_faults()
-            self._faults = tuple(faults)
-            raise failure(self.stack_name, state, _stack_reason(events), self._faults)
-
-    def _validation_faults(self) -> list[Fault]:
-        """Told by a call of its own, where CloudFormation has it."""
-        try:
-            answer = self._cloudformation.describe_events(StackName=self.stack_name)
-        except (ClientError, AttributeError):
-            return []
-        return faults_of_validation(answer.get("OperationEvents", []))
-
-    def _status(self) -> str:
-        try:
-            (stack,) = self._cloudformation.describe_stacks(StackName=self.stack_name)["Stacks"]
-        except ClientError as error:
-            if "does not exist" in str(error):
-                return ""
-            raise
-        return str(stack["StackStatus"])
-
-    def _last_event_id(self) -> str:
-        return next((event["EventId"] for event in self._events()), "")
-
-    def _events_after(self, event_id: str) -> list[Mapping[str, Any]]:
-        """Oldest first."""
-        found = []
-        for event in self._events():
-            if event["EventId"] == event_id:
-                break
-            found.append(event)
-        return found[::-1]
-
-    def _events(self) -> Iterator[Mapping[str, Any]]:
-        """Newest first."""
-        paginator = self._cloudformation.get_paginator("describe_stack_events")
-        try:
-            for page in paginator.paginate(StackName=self.stack_name):
-                yield from page["StackEvents"]
-        except ClientError as error:
-            if "does not exist" not in str(error):
-                raise
+        self._watch.wait("UPDATE", since=began, expected=expected)
 
     # --- destroying ------------------------------------------------------------------
 
@@ -402,10 +317,10 @@ class Deployment:
             raise NotDeployed(f"There is no stack {self.stack_name} here.")
         if is_busy(state.status):
             raise StackBusy(f"Stack {self.stack_name} is {state.status}.", hint="Wait for it.")
-        since = self._last_event_id()
+        since = self._watch.last_event_id()
         # By its id: a deleted stack is no longer found by its name.
         self._cloudformation.delete_stack(StackName=self.stack_name)
-        self._wait("DELETE", since=since, expected=len(state.resources))
+        self._watch.wait("DELETE", since=since, expected=len(state.resources))
         return self.kept_buckets()
 
     def kept_buckets(self) -> list[str]:
@@ -458,17 +373,6 @@ def _bucket_is_there(s3: Any, bucket: str, account_id: str) -> bool:
             return False
         raise
     return True
-
-
-def _event_line(event: Mapping[str, Any]) -> str:
-    status = event["ResourceStatus"].lower().replace("_", " ")
-    service = " ".join(event.get("ResourceType", "").split("::")[1:])
-    return f"{service} {event['LogicalResourceId']}: {status}"
-
-
-def _stack_reason(events: list[Mapping[str, Any]]) -> str:
-    reasons = [event.get("ResourceStatusReason", "") for event in events]
-    return next((reason for reason in reversed(reasons) if reason), "no reason given")
 
 
 __all__ = ["Deployment", "Effect", "NotDeployed", "Plan", "Progress", "StackState", "silent"]

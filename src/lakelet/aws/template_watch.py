@@ -220,14 +220,15 @@ def _failures(site: Site) -> dict[str, Resource]:
     return made
 
 
-# A policy of CloudWatch Logs is text: CloudFormation takes no object here.
+# A policy of CloudWatch Logs is text: CloudFormation takes no object here. Without a
+# condition, as EventBridge's documentation has it ("CloudWatch Logs permissions", read
+# 2026-11-23); one log group is all that it opens.
 _EVENTS_POLICY = (
     '{"Version":"2012-10-17","Statement":[{"Sid":"KeepFailures","Effect":"Allow",'
     '"Principal":{"Service":["events.amazonaws.com","delivery.logs.amazonaws.com"]},'
     '"Action":["logs:CreateLogStream","logs:PutLogEvents"],'
     '"Resource":"arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}'
-    ':log-group:/aws/events/GROUP:*",'
-    '"Condition":{"StringEquals":{"aws:SourceAccount":"${AWS::AccountId}"}}}]}'
+    ':log-group:/aws/events/GROUP:*"}]}'
 )
 
 
