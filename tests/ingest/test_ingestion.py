@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import threading
 from pathlib import Path
 
 import pytest
@@ -417,3 +418,44 @@ def test_stats_tell_what_waits(world) -> None:
     stats = ingestion.stats()[NAME]
     assert (stats.buffered_records, stats.buffered_bytes, stats.oldest_age_seconds) == (0, 0, 0.0)
     assert (stats.delivered_records, stats.delivered_objects) == (2, 1)
+
+
+def test_a_log_that_cannot_be_opened_is_503_until_it_can(world) -> None:
+    ingestion = world.start()
+    bucket = {"RoleARN": "arn:aws:iam::000000000000:role/x", "BucketARN": "arn:aws:s3:::other"}
+    ingestion.streams.create(
+        {"DeliveryStreamName": "second", "ExtendedS3DestinationConfiguration": bucket}
+    )
+    world.disk.fail("list")
+    with pytest.raises(LogUnavailable, match="log of second can't be opened"):
+        ingestion.put_blocking("second", [b"x"])
+    assert ingestion.put_blocking("second", [b"x"]).first_position == 0
+
+
+def test_a_disk_that_stalls_fills_no_memory(world, monkeypatch) -> None:
+    ingestion = world.start()
+    stalled, go_on = threading.Event(), threading.Event()
+    log = ingestion._runtime(NAME).log
+
+    def stall(real=log.append, *arguments):
+        stalled.set()
+        go_on.wait(30)
+        return real(*arguments)
+
+    monkeypatch.setattr(
+        log, "append", lambda *arguments: stall(log.__class__.append, log, *arguments)
+    )
+    answers: list[object] = []
+    refused = 0
+    megabyte = [b"x" * 1_000_000] * 4
+    for _ in range(30):
+        try:
+            ingestion.submit(NAME, megabyte, answers.append, None)
+        except ServiceUnavailable:
+            refused += 1
+    assert stalled.wait(30)
+    assert refused == 30 - 16  # 64 MiB hold sixteen requests of 4 MB
+    go_on.set()
+    wait_until(lambda: len(answers) == 16)
+    assert not any(isinstance(each, BaseException) for each in answers)
+    assert ingestion._runtime(NAME)._queued_bytes == 0

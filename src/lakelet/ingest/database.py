@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ CREATE TABLE IF NOT EXISTS cuts (
   damaged_records INTEGER NOT NULL, dropped_records INTEGER NOT NULL, delivered_ms INTEGER,
   PRIMARY KEY (incarnation, first_position)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS cuts_by_stream ON cuts (stream, delivered_ms);
+CREATE INDEX IF NOT EXISTS cuts_by_stream ON cuts (stream);
+CREATE INDEX IF NOT EXISTS cuts_damaged ON cuts (stream) WHERE damaged_records > 0;
 CREATE TABLE IF NOT EXISTS objects (
   incarnation BLOB NOT NULL, first_position INTEGER NOT NULL, object_group TEXT NOT NULL,
   bucket TEXT NOT NULL, key TEXT NOT NULL, is_error INTEGER NOT NULL,
@@ -34,6 +36,15 @@ CREATE TABLE IF NOT EXISTS objects (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS objects_by_key ON objects (key);
 """
+
+
+def to_ms(at: datetime) -> int:
+    """An instant as the tables hold it: milliseconds since 1970."""
+    return round(at.timestamp() * 1000)
+
+
+def from_ms(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 class Database:

@@ -7,10 +7,10 @@ with the same records under the same names.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from lakelet.ingest.database import Database
+from lakelet.ingest.database import Database, from_ms, to_ms
 
 _PAGE = 1000
 
@@ -74,7 +74,7 @@ class Ledger:
                     cut.end_position,
                     cut.stream,
                     cut.version,
-                    _to_ms(cut.arrived_at),
+                    to_ms(cut.arrived_at),
                 ),
             )
             db.execute(
@@ -120,7 +120,7 @@ class Ledger:
                 "UPDATE cuts SET delivered_ms=?, damaged_records=?, dropped_records=?"
                 " WHERE incarnation=? AND first_position=?",
                 (
-                    _to_ms(at),
+                    to_ms(at),
                     damaged_records,
                     dropped_records,
                     cut.incarnation,
@@ -130,15 +130,17 @@ class Ledger:
 
     def pending(self, incarnation: bytes) -> tuple[Cut, Mapping[str, PlannedObject]] | None:
         """The cut that was begun and not finished: one a stream at most."""
+        # Cuts are begun in order, each after the one before it is done: it can only be the
+        # last. (Looking for it among all would take longer with every delivery.)
         rows = self._database.rows(
-            "SELECT stream, first_position, end_position, version, arrived_ms FROM cuts"
-            " WHERE incarnation = ? AND delivered_ms IS NULL ORDER BY first_position LIMIT 1",
+            "SELECT stream, first_position, end_position, version, arrived_ms, delivered_ms"
+            " FROM cuts WHERE incarnation = ? ORDER BY first_position DESC LIMIT 1",
             (incarnation,),
         )
-        if not rows:
+        if not rows or rows[0][5] is not None:
             return None
-        stream, first, end, version, arrived_ms = rows[0]
-        cut = Cut(stream, incarnation, first, end, version, _from_ms(arrived_ms))
+        stream, first, end, version, arrived_ms, _ = rows[0]
+        cut = Cut(stream, incarnation, first, end, version, from_ms(arrived_ms))
         objects = self._database.rows(
             "SELECT object_group, bucket, key, is_error FROM objects"
             " WHERE incarnation = ? AND first_position = ?",
@@ -187,7 +189,8 @@ class Ledger:
 
     def _sum(self, column: str, stream: str) -> int:
         rows = self._database.rows(
-            f"SELECT coalesce(sum({column}), 0) FROM cuts WHERE stream = ?", (stream,)
+            f"SELECT coalesce(sum({column}), 0) FROM cuts WHERE stream = ? AND {column} > 0",
+            (stream,),
         )
         return int(rows[0][0])
 
@@ -198,7 +201,7 @@ def _delivery(values: tuple[Any, ...]) -> Delivery:
         incarnation=values[1],
         first_position=values[2],
         end_position=values[3],
-        arrived_at=_from_ms(values[4]),
+        arrived_at=from_ms(values[4]),
         bucket=values[5],
         key=values[6],
         is_error=bool(values[7]),
@@ -206,14 +209,6 @@ def _delivery(values: tuple[Any, ...]) -> Delivery:
         size_bytes=values[9],
         records=values[10],
         blank_records=values[11],
-        delivered_at=_from_ms(values[12]),
+        delivered_at=from_ms(values[12]),
         group=values[13],
     )
-
-
-def _to_ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
-
-
-def _from_ms(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

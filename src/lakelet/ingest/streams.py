@@ -6,11 +6,11 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from lakelet.ingest.database import Database
+from lakelet.ingest.database import Database, from_ms, to_ms
 from lakelet.ingest.destination import (
     DESTINATION_ID,
     Destination,
@@ -273,7 +273,7 @@ class DeliveryStreams:
         return changed
 
     def _save(self, stream: DeliveryStream, *, new_version: bool = False) -> None:
-        updated_ms = _to_ms(stream.updated_at) if stream.updated_at else None
+        updated_ms = to_ms(stream.updated_at) if stream.updated_at else None
         with self._database.transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?)",
@@ -283,7 +283,7 @@ class DeliveryStreams:
                     stream.arn,
                     stream.status.value,
                     stream.version,
-                    _to_ms(stream.created_at),
+                    to_ms(stream.created_at),
                     updated_ms,
                     json.dumps(dict(stream.tags)),
                     json.dumps(dict(stream.encryption)),
@@ -309,8 +309,8 @@ def _load(database: Database) -> list[DeliveryStream]:
             arn=arn,
             status=Status(status),
             version=version,
-            created_at=_from_ms(created_ms),
-            updated_at=_from_ms(updated_ms) if updated_ms is not None else None,
+            created_at=from_ms(created_ms),
+            updated_at=from_ms(updated_ms) if updated_ms is not None else None,
             config=json.loads(config),
             destination=parse_destination(json.loads(config)),
             tags=json.loads(tags),
@@ -361,11 +361,3 @@ def _encryption(request: Mapping[str, str] | None) -> dict[str, str]:
         raise InvalidArgument("KeyARN can't be given where KeyType is AWS_OWNED_CMK.")
     key = {"KeyARN": request["KeyARN"]} if request.get("KeyARN") else {}
     return {"Status": "ENABLED", "KeyType": kind, **key}
-
-
-def _to_ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)
-
-
-def _from_ms(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -9,14 +9,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from lakelet.ingest.assemble import Toolbox
 from lakelet.ingest.database import Database
 from lakelet.ingest.delivery import Deliverer, OnDelivered
-from lakelet.ingest.errors import ServiceUnavailable
+from lakelet.ingest.errors import LogUnavailable, ServiceUnavailable
 from lakelet.ingest.frame import Frame
 from lakelet.ingest.gate import Faults
 from lakelet.ingest.ledger import Delivery, Ledger
@@ -26,7 +24,7 @@ from lakelet.ingest.streams import DeliveryStream, DeliveryStreams
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import Clock, FileSystem, ObjectStore
 from lakelet.node.commit import Commit, Committer
-from lakelet.node.stream import Pending, StreamRuntime
+from lakelet.node.stream import Observer, Pending, StreamRuntime, StreamStats
 
 _log = logging.getLogger("lakelet.ingest")
 
@@ -39,32 +37,6 @@ _DELIVERY_THREADS = 4
 
 # The watcher looks again at least this often, whatever it was told.
 _WATCH_SECONDS_MAX = 1.0
-
-
-class Observer(Protocol):
-    """Who counts what happens (watch/meters.py)."""
-
-    def accepted(self, stream: str, records: int, size_bytes: int, latency_ms: float) -> None: ...
-    def throttled(self, stream: str, records: int) -> None: ...
-    def delivered(
-        self, stream: str, records: int, size_bytes: int, freshness_seconds: float
-    ) -> None: ...
-    def delivery_failed(self, stream: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStats:
-    """One stream, at a glance."""
-
-    accepted_records: int  # since it was created
-    accepted_bytes: int  # since this start
-    delivered_records: int  # since it was created, damaged ones included
-    buffered_records: int
-    buffered_bytes: int
-    oldest_age_seconds: float  # of what is buffered; 0 when nothing is
-    delivered_objects: int  # since this start
-    damaged_records: int
-    last_error: str  # of the latest delivery; "" when it went well
 
 
 class Ingestion:
@@ -224,8 +196,8 @@ class Ingestion:
         if self._observer:
             self._observer.throttled(runtime.name, count)
         raise ServiceUnavailable(
-            f"{runtime.name} holds {self._undelivered_bytes_max} undelivered bytes. Slow down.",
-            hint="Resend with back-off; deliveries may be failing: lakelet status",
+            f"{runtime.name} can hold no more undelivered records for now. Slow down.",
+            hint="Resend with back-off; the disk is slow or deliveries fail: lakelet status",
         )
 
     def set_faults(self, stream: str, faults: Faults) -> None:
@@ -354,14 +326,20 @@ class Ingestion:
         return runtime
 
     def _open_runtime(self, stream: DeliveryStream) -> StreamRuntime:
-        runtime = StreamRuntime.open(
-            stream,
-            files=self._files,
-            ledger=self._ledger,
-            streams=self.streams,
-            clock=self._clock,
-            on_due=self._wake_watcher,
-        )
+        try:
+            runtime = StreamRuntime.open(
+                stream,
+                files=self._files,
+                ledger=self._ledger,
+                streams=self.streams,
+                clock=self._clock,
+                on_due=self._wake_watcher,
+            )
+        except OSError as error:
+            raise LogUnavailable(
+                f"the log of {stream.name} can't be opened: {error}",
+                hint=f"Look at {stream.log_folder} in the data folder: space, rights, disk.",
+            ) from error
         recovery = runtime.log.recovery
         for damage in recovery.damages:
             _log.log(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from lakelet.ingest.buffering import Buffer, Span
 from lakelet.ingest.errors import ResourceNotFound
@@ -15,9 +16,39 @@ from lakelet.ingest.log import Log
 from lakelet.ingest.streams import DeliveryStream, DeliveryStreams, Status
 from lakelet.model.ports import Clock, FileSystem
 
+# Accepted for the log and not in it yet, of one stream: what memory holds while the disk
+# is slow. At 150 MB/s, half a second.
+QUEUED_BYTES_MAX = 64 * 1024 * 1024
+
 # Waits after failed deliveries: doubled each time.
 _RETRY_SECONDS_FIRST = 0.5
 _RETRY_SECONDS_MAX = 30.0
+
+
+class Observer(Protocol):
+    """Who counts what happens (watch/meters.py)."""
+
+    def accepted(self, stream: str, records: int, size_bytes: int, latency_ms: float) -> None: ...
+    def throttled(self, stream: str, records: int) -> None: ...
+    def delivered(
+        self, stream: str, records: int, size_bytes: int, freshness_seconds: float
+    ) -> None: ...
+    def delivery_failed(self, stream: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStats:
+    """One stream, at a glance."""
+
+    accepted_records: int  # since it was created
+    accepted_bytes: int  # since this start
+    delivered_records: int  # since it was created, damaged ones included
+    buffered_records: int
+    buffered_bytes: int
+    oldest_age_seconds: float  # of what is buffered; 0 when nothing is
+    delivered_objects: int  # since this start
+    damaged_records: int
+    last_error: str  # of the latest delivery; "" when it went well
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +145,10 @@ class StreamRuntime:
         with self._lock:
             if self._is_closed or self.stream.status is not Status.ACTIVE:
                 raise ResourceNotFound(f"Firehose {self.name} is being deleted.")
-            held = self._buffer.size_bytes + self._queued_bytes
+            queued = self._queued_bytes
+            if queued and queued + size_bytes > QUEUED_BYTES_MAX:
+                return False
+            held = self._buffer.size_bytes + queued
             if held and held + size_bytes > undelivered_bytes_max:
                 return False
             self._queued_bytes += size_bytes

@@ -17,6 +17,9 @@ from lakelet.wire.http import Asgi
 DEFAULT_PORT = 4566  # where people's tools look for a local AWS
 BACKLOG = 512
 GRACE_SECONDS = 10
+# Longer than a client's pause between batches: one that sends into a connection we are
+# closing can't know whether its records arrived, and sends them twice.
+KEEP_ALIVE_SECONDS = 75
 
 
 class PortInUse(LakeletError):
@@ -81,6 +84,7 @@ class Server:
             # believe is the declaration's (collector/admission.py).
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             backlog=BACKLOG,
         )
         self._uvicorn = _Uvicorn(config, on_ready)
