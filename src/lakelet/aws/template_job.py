@@ -14,6 +14,8 @@ from lakelet.aws.site import Site
 from lakelet.aws.template_catalog import OUR_ACCOUNT_ONLY, glue_common, security_configuration
 from lakelet.aws.template_function import transform_statements
 from lakelet.aws.template_stream import log_group
+from lakelet.lake.ledger import COMPACTION_PREFIX
+from lakelet.model.swap import ASIDE_PREFIX, SWAP_PREFIX
 
 
 def job(site: Site) -> dict[str, Resource]:
@@ -101,6 +103,15 @@ def _role(site: Site) -> Resource:
             (site.bucket_arn("raw"),),
         ),
         *transform_statements(site),
+        Statement(
+            "MergeDays",
+            "compaction writes aside, enters journal and ledger, and removes what it merged",
+            ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
+            tuple(
+                site.bucket_arn("transformed", f"{prefix}*")
+                for prefix in (ASIDE_PREFIX, SWAP_PREFIX, COMPACTION_PREFIX)
+            ),
+        ),
         Statement(
             "MeasureItself",
             "Glue's own job metrics; the action knows no resources, so the namespace binds it",
