@@ -246,6 +246,7 @@ def test_exclusions_and_sample_size_bound_what_is_opened(zone):
         put_day(zone.store, "2026-03-09", parquet(a=[1]), name=name)
     plan, _ = zone.crawl()
     assert plan.surveys[0].footer_count == 1
+    assert zone.plan().surveys[0].footer_count == 0
     assert [t["Name"] for t in zone.catalog.all_tables("shop")] == ["events"]
 
 

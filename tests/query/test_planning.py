@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
+from lakelet.catalog.crawl import apply_crawl, plan_crawl
 from lakelet.model.swap import Aside, Swap, aside_key
 from lakelet.query.parse import parse_query
-from tests.catalog.lake import BUCKET, parquet, put_day
+from tests.catalog.lake import BUCKET, LATER_NS, parquet, put_day
 from tests.query.conftest import a_day
 
 
@@ -188,6 +189,17 @@ def test_a_file_that_vanishes_after_planning_is_planned_around(lake, monkeypatch
 def test_a_new_file_is_seen_by_the_next_query_without_a_crawl(lake):
     put_day(lake.store, "2026-03-09", a_day(5), name="b")
     assert lake.rows("SELECT count(*) FROM events WHERE day = '09'") == [("8",)]
+
+
+def test_what_a_sampling_crawl_did_not_open_a_query_opens(lake):
+    put_day(lake.store, "2026-03-11", a_day(3), name="a")
+    put_day(lake.store, "2026-03-11", parquet(other=["x"], n=[5]), name="b")
+    target = {"Path": f"s3://{BUCKET}/", "SampleSize": 1}
+    crawler = {"Name": "c", "DatabaseName": "shop", "Targets": {"S3Targets": [target]}}
+    apply_crawl(plan_crawl(lake.store, lake.catalog, crawler, now_ns=LATER_NS), lake.catalog)
+    sql = "SELECT max(n), count(event_id) FROM events WHERE day = '11'"
+    assert lake.reason(sql).startswith("HIVE_BAD_DATA: Field n's type bigint")
+    assert lake.rows("SELECT count(*), count(price) FROM events WHERE day = '11'") == [("5", "4")]
 
 
 # --- projection ---------------------------------------------------------------------------

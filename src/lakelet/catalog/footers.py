@@ -29,11 +29,12 @@ class FileFacts(msgspec.Struct, array_like=True, frozen=True):
     size_bytes: int
     etag: str
     schema_id: int  # of `FolderMemory`; UNREADABLE where the file is no data
-    rows: int
+    rows: int  # UNOPENED where a sampling crawl took it to be like its neighbours
     column_bytes: tuple[int, ...]  # compressed, in the schema's order; () for text formats
 
 
 UNREADABLE = -1
+UNOPENED = -1
 
 
 class Footer(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 from lakelet.catalog.folders import FolderMemory, FolderState, Schema, Summary
 from lakelet.catalog.footers import (
+    UNOPENED,
     UNREADABLE,
     FileFacts,
     data_objects,
@@ -74,8 +75,10 @@ def survey(
             children, objects = look.listing(prefix)
             found.listed_count += 1
             wanted = [info for info in data_objects(objects) if keep(info.key)]
-            trusted = stamp if stamp is not None and stamp < now_ns - _SETTLED_NS else None
             facts = _facts(store, memory, found, wanted, before, prefix, sample_size)
+            trusted = stamp if stamp is not None and stamp < now_ns - _SETTLED_NS else None
+            if any(item.rows == UNOPENED for item in facts):
+                trusted = None  # a query must open what a sample did not
             state = FolderState(
                 prefix,
                 trusted,
@@ -121,12 +124,13 @@ def _facts(
     for info in objects:
         name = info.key[len(prefix) :]
         old = remembered.get(name)
-        if old and (old.size_bytes, old.etag) == (info.size_bytes, info.etag):
+        is_known = old and (old.size_bytes, old.etag) == (info.size_bytes, info.etag)
+        if old and is_known and (old.rows != UNOPENED or sample_size is not None):
             facts.append(old)
             continue
         if sample_size is not None and opened >= sample_size and facts:
             like = facts[-1].schema_id
-            facts.append(FileFacts(name, info.size_bytes, info.etag, like, 0, ()))
+            facts.append(FileFacts(name, info.size_bytes, info.etag, like, UNOPENED, ()))
             continue
         opened += 1
         found.footer_count += 1
@@ -147,7 +151,7 @@ def _summary(facts: Sequence[FileFacts]) -> Summary:
     return Summary(
         file_count=len(facts),
         size_bytes=sum(item.size_bytes for item in facts),
-        rows=sum(item.rows for item in facts),
+        rows=sum(max(item.rows, 0) for item in facts),
         schema_ids=tuple(schema_id for schema_id, _ in counts.most_common()),
         unreadable=sum(item.schema_id == UNREADABLE for item in facts),
     )

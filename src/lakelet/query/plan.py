@@ -35,6 +35,10 @@ class Plan:
         return sum(scan.scanned_bytes for scan in self.scans)
 
     @property
+    def file_count(self) -> int:
+        return sum(scan.file_count for scan in self.scans)
+
+    @property
     def input_rows(self) -> int:
         """Rows of the files that are read, where their footers say."""
         return sum(scan.rows for scan in self.scans)

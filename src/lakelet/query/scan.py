@@ -1,5 +1,6 @@
 """What a scan becomes: a DuckDB subquery over exactly the files of the chosen partitions."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -166,7 +167,7 @@ def _parquet_group(
         columns.append(f"{_path_column(files[0], store)} AS {quote('$path')}")
     return (
         f"SELECT {', '.join(columns)} FROM read_parquet("
-        f"[{', '.join(path_literal(store, file) for file in files)}], {', '.join(options)})"
+        f"{path_literals(store, files)}, {', '.join(options)})"
     )
 
 
@@ -218,12 +219,32 @@ def _path_column(example: PartitionFile, store: PlainFiles) -> str:
     )
 
 
-def path_literal(store: PlainFiles, file: PartitionFile) -> str:
-    """A file's path, with the letters that DuckDB would take for a pattern escaped."""
-    path = str(store.path(file.bucket, file.key))
-    if any(letter in path for letter in "*?["):
-        path = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)
-    return quote_text(path)
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.=-]{0,199}", re.ASCII)
+
+
+def path_literals(store: PlainFiles, files: Sequence[PartitionFile]) -> str:
+    """Paths as a DuckDB list. The letters it would take for a pattern are escaped.
+
+    Asking the store for each path costs more than DuckDB's own look at the file; names
+    without anything to escape lie in their folder as they are, so it is asked once a folder.
+    """
+    folders: dict[tuple[str, str], str] = {}
+    literals = []
+    for file in files:
+        cut = file.key.rfind("/") + 1
+        folder, name = file.key[:cut], file.key[cut:]
+        if _PLAIN_NAME.fullmatch(name):
+            base = folders.get((file.bucket, folder))
+            if base is None:
+                base = str(store.path(file.bucket, f"{folder}x"))[:-1]
+                folders[(file.bucket, folder)] = base
+            path = base + name
+        else:
+            path = str(store.path(file.bucket, file.key))
+        if any(letter in path for letter in "*?["):
+            path = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in path)
+        literals.append(quote_text(path))
+    return f"[{', '.join(literals)}]"
 
 
 # --- JSON and CSV -------------------------------------------------------------------
@@ -242,7 +263,7 @@ def _text(
         groups[(file.place, file.key.endswith(".gz"), file.facts.schema_id)].append(file)
     parts = []
     for members in groups.values():
-        paths = f"[{', '.join(path_literal(store, file) for file in members)}]"
+        paths = path_literals(store, members)
         filename = "$path" in demand.columns
         make = {JSON: json_source, CSV: csv_source}[kind]
         schema_id = members[0].facts.schema_id
