@@ -246,6 +246,23 @@ _FLAT: dict[str, st.SearchStrategy[str]] = {
     "email": st.just('"a@b.example"'),
     "utm": st.sampled_from(['"x"', '"a: b, c"', "1.10", "-0", "-1e5", "null", "true", '"null,"']),
     "score": st.sampled_from(["0", "0.0", "12", '":null,"', '"naïve"', '"a@b.example"', "[1]"]),
+    "app": st.sampled_from(
+        [
+            '{"v": "1", "n":1.10}',
+            "{ }",
+            '{"city":"x","quantity":1}',
+            '{"email":"x"}',
+            '{"v":1,"v":2}',
+            '{"v":null}',
+            '[ {"v":1}, {"v":2} , 3 ]',
+            '{"v":[1, "a,b" ],"w":true }',
+            '{"v":{"w":1}}',
+            '{"v":"{"}',
+            "[]",
+            "[[1]]",
+            '{"device":{"type":"x"}}',
+        ]
+    ),
     "Email3": st.just('"a@b.example"'),
     "odd name": st.just("1"),
 }

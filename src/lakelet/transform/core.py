@@ -47,6 +47,15 @@ class Transformed:
         return sum(table.num_rows for table in self.tables.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A block, read: every record of it as a row or as a reject."""
+
+    block: Block
+    groups: list[Rows]
+    rejects: list[Reject]
+
+
 class Transformer:
     """One raw object's passage: fed block by block, it remembers which ids it has seen."""
 
@@ -67,9 +76,15 @@ class Transformer:
         owner = f"{source.bucket}/{source.key}"
         self._first_seen = {t.name: FirstSeen(t.name, owner, seen) for t in contract.tables}
 
-    def feed(self, block: Block) -> Transformed:
-        result = Transformed()
+    def read(self, block: Block) -> Records:
+        """What a block holds. It remembers nothing that matters, so it may run ahead."""
         groups, rejects = self._reader.read(block.data)
+        return Records(block, groups, rejects)
+
+    def feed(self, records: Records) -> Transformed:
+        """What becomes of it. Blocks come in their order: ids are remembered."""
+        result = Transformed()
+        block, groups, rejects = records.block, records.groups, list(records.rejects)
         result.events = sum(rows.count for rows in groups) + len(rejects)
         good: dict[str, list[_Good]] = {}
         for rows in groups:
@@ -298,7 +313,8 @@ def transform_bytes(
     source = Source(source_bucket, source_key, received_at)
     transformer = Transformer(contract, source, keyring=keyring, seen=seen)
     return combined(
-        transformer.feed(block) for block in blocks(iter([raw]), block_size_bytes=block_size_bytes)
+        transformer.feed(transformer.read(block))
+        for block in blocks(iter([raw]), block_size_bytes=block_size_bytes)
     )
 
 

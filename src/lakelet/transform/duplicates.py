@@ -9,59 +9,58 @@ from lakelet.model.seen import SeenKeys
 class FirstSeen:
     """The first bearer of each key, over all the blocks of one raw object.
 
-    Within a block Arrow's hash finds them. A second block needs memory of the
-    first, so only then are keys kept one by one: about 150 bytes each.
+    Within the first block Arrow's hash finds them. A second block needs memory
+    of the first, so only then are keys kept one by one: about 150 bytes each.
     """
 
     def __init__(self, table: str, owner: str, seen: SeenKeys | None) -> None:
         self._table, self._owner, self._seen = table, owner, seen
         self._earlier: pa.Array | None = None
-        self._known: set[object] | None = None
+        self._known: set[str] | None = None
 
     def of(self, keys: pa.Array, times: pa.Array) -> pa.Array | None:
         """True for each first; None where all are. A null key is nobody's duplicate."""
-        first = _and(_within(keys), self._beyond(keys))
-        if self._seen is not None:
-            asked = _range(len(keys)) if first is None else pc.indices_nonzero(first)
-            asked = pc.filter(asked, pc.is_valid(pc.take(keys, asked)))
-            claimed = self._seen.claim(
-                self._table, pc.take(keys, asked), pc.take(times, asked), self._owner
-            )
-            refused = pc.filter(asked, pc.invert(claimed))
-            if len(refused):
-                fresh = pc.invert(pc.is_in(_range(len(keys)), pc.cast(refused, pa.int64())))
-                first = _and(first, fresh)
-        return first
+        if self._earlier is None:
+            self._earlier = keys
+            first = _within(keys)
+        else:
+            first = self._beyond(keys)
+        return first if self._seen is None else self._claimed(first, keys, times, self._seen)
 
     def _beyond(self, keys: pa.Array) -> pa.Array | None:
-        """Against the blocks before this one."""
-        if self._earlier is None and self._known is None:
-            self._earlier = keys
-            return None
+        """Within this block and against all before it."""
         if self._known is None:
-            self._known = set(self._earlier.to_pylist()) if self._earlier is not None else set()
-            self._earlier = None
-        values = keys.to_pylist()
-        known = self._known
-        repeated = None
-        if not known.isdisjoint(values):
-            repeated = pa.array([value is None or value not in known for value in values])
-        known.update(values)
-        return repeated
+            self._known = set(pc.drop_null(self._earlier).to_pylist())
+        known, values = self._known, keys.to_pylist()
+        fresh = set(values)
+        fresh.discard(None)
+        if len(fresh) == len(values) - keys.null_count and known.isdisjoint(fresh):
+            known |= fresh
+            return None
+        first = []
+        for value in values:
+            first.append(value is None or value not in known)
+            known.add(value)
+        known.discard(None)
+        return pa.array(first)
 
-
-def _range(count: int) -> pa.Array:
-    return pc.subtract(pc.cumulative_sum(pa.repeat(1, count)), 1)
+    def _claimed(
+        self, first: pa.Array | None, keys: pa.Array, times: pa.Array, seen: SeenKeys
+    ) -> pa.Array | None:
+        """Less what another object had within the window."""
+        asked = pc.is_valid(keys) if first is None else pc.and_(first, pc.is_valid(keys))
+        claimed = seen.claim(
+            self._table, pc.filter(keys, asked), pc.filter(times, asked), self._owner
+        )
+        if pc.all(claimed).as_py() in (True, None):
+            return first
+        every = first if first is not None else pa.repeat(True, len(keys))
+        return pc.replace_with_mask(every, asked, claimed)
 
 
 def _within(keys: pa.Array) -> pa.Array | None:
-    if pc.count_distinct(keys, mode="only_valid").as_py() == len(keys) - keys.null_count:
+    if len(keys.unique()) == len(keys) - keys.null_count + bool(keys.null_count):
         return None
-    firsts = pc.equal(pc.index_in(keys, keys), pc.cast(_range(len(keys)), pa.int32()))
+    every = pc.subtract(pc.cumulative_sum(pa.repeat(1, len(keys))), 1)
+    firsts = pc.equal(pc.index_in(keys, keys), pc.cast(every, pa.int32()))
     return pc.or_(firsts, pc.is_null(keys))
-
-
-def _and(left: pa.Array | None, right: pa.Array | None) -> pa.Array | None:
-    if left is None or right is None:
-        return left if right is None else right
-    return pc.and_(left, right)

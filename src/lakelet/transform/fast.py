@@ -26,7 +26,7 @@ from lakelet.transform.jsontext import Number, loads
 from lakelet.transform.lines import Lines, is_utf8
 from lakelet.transform.personal import NameRules
 from lakelet.transform.rows import Kind, Part, Path, Reject, Rows
-from lakelet.transform.strangers import FLAT_LINE, Strangers
+from lakelet.transform.strangers import SIMPLE_LINE, Strangers
 
 _SAMPLE_LINES = 64
 _BISECT_LINES = 64  # fewer lines than this are quicker read one by one than halved again
@@ -137,9 +137,9 @@ class _Sorter:
         return groups, spans
 
     def _with_strangers(self, lines: Lines, unusual: pa.Array) -> tuple[pa.Array, pa.Array]:
-        """Flat lines among the unusual ones, and the strangers in each."""
+        """Simple lines among the unusual ones, and the strangers in each."""
         texts = lines.texts_of(unusual)
-        flat = pc.match_substring_regex(texts, FLAT_LINE)
+        flat = pc.match_substring_regex(texts, SIMPLE_LINE)
         objects, sound = self._strangers.of(pc.filter(texts, flat))
         return pc.filter(pc.filter(unusual, flat), sound), pc.filter(objects, sound)
 

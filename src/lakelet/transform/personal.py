@@ -71,9 +71,11 @@ def truncate(text: str) -> str | None:
 
 def mask_emails(values: pa.Array) -> pa.Array:
     """Text with every email address in it replaced by `***`."""
-    if not pc.any(pc.match_substring_regex(values, _AT)).as_py():
+    suspects = pc.fill_null(pc.match_substring_regex(values, _AT), False)
+    if not pc.any(suspects).as_py():
         return values
-    return pc.replace_substring_regex(values, EMAIL, MASK)
+    masked = pc.replace_substring_regex(pc.filter(values, suspects), EMAIL, MASK)
+    return pc.replace_with_mask(values, suspects, masked)
 
 
 class NameRules:

@@ -14,7 +14,7 @@ from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import ObjectStore
 from lakelet.model.seen import SeenKeys
 from lakelet.transform.blocks import BLOCK_SIZE_BYTES, Block, blocks
-from lakelet.transform.core import Source, Transformed, Transformer
+from lakelet.transform.core import Records, Source, Transformed, Transformer
 from lakelet.transform.inflate import Tear, inflate
 from lakelet.transform.outputs import Outputs
 from lakelet.transform.parquet import TableWriter, parquet_writer
@@ -22,6 +22,10 @@ from lakelet.transform.rows import Flaw, Reject
 
 # Guess: a hundred times what a 128 MB buffer of text inflates to.
 INFLATED_SIZE_BYTES_MAX = 64 << 30
+
+
+# An iterator of the same records, drawn from on another thread.
+Ahead = Callable[[Iterator[Records]], Iterator[Records]]
 
 
 class Stopped(LakeletError):
@@ -51,6 +55,7 @@ def process(
     stop: Callable[[], bool] | None = None,
     inflated_size_bytes_max: int = INFLATED_SIZE_BYTES_MAX,
     block_size_bytes: int = BLOCK_SIZE_BYTES,
+    ahead: Ahead = iter,
 ) -> Manifest:
     """Turn one raw object into Parquet by day, quarantine and a manifest; streamed.
 
@@ -60,6 +65,8 @@ def process(
     Args:
         seen: memory across objects; without it, duplicates are found within this one only.
         stop: asked between blocks; True ends the run with `Stopped`, half-made objects unseen.
+        ahead: draws from the iterator it is given on a thread of the caller's, so that one
+            block is read while another is written; by default nothing runs ahead.
 
     Raises:
         Stopped; KeyMissing; what the store raises. Nothing for bad data.
@@ -72,7 +79,7 @@ def process(
     try:
         with store.open(raw.bucket, raw.key) as stored:
             for transformed in _results(
-                transformer, stored, total, inflated_size_bytes_max, block_size_bytes
+                transformer, stored, total, inflated_size_bytes_max, block_size_bytes, ahead
             ):
                 total.add(transformed)
                 outputs.add(transformed)
@@ -135,6 +142,7 @@ def _results(
     total: _Totals,
     inflated_size_bytes_max: int,
     block_size_bytes: int,
+    ahead: Ahead,
 ) -> Iterator[Transformed]:
     tear = Tear()
 
@@ -143,8 +151,9 @@ def _results(
             total.inflated_bytes += len(piece)
             yield piece
 
-    for block in blocks(counted(), block_size_bytes=block_size_bytes):
-        yield transformer.feed(block)
+    cut = blocks(counted(), block_size_bytes=block_size_bytes)
+    for records in ahead(map(transformer.read, cut)):
+        yield transformer.feed(records)
     if tear.reason:
         rest = Block(tear.rest, total.inflated_bytes)
         reject = Reject(0, len(tear.rest), Flaw(tear.reason, tear.message))
