@@ -9,7 +9,14 @@ import sys
 import typer
 
 from lakelet.aws import commands as aws_commands
-from lakelet.cli import data_commands, fault_commands, lake_commands, node_commands, watch_commands
+from lakelet.cli import (
+    contract_commands,
+    data_commands,
+    fault_commands,
+    lake_commands,
+    node_commands,
+    watch_commands,
+)
 
 app = typer.Typer(
     name="lakelet",
@@ -39,6 +46,7 @@ def _root(
 node_commands.register(app)
 data_commands.register(app)
 lake_commands.register(app)
+contract_commands.register(app)
 fault_commands.register(app)
 watch_commands.register(app)
 aws_commands.register(app)

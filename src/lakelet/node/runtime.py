@@ -22,6 +22,7 @@ from lakelet.lake.viewed import viewed
 from lakelet.model.layout import is_error_key, is_raw_event_key
 from lakelet.model.manifest import Manifest
 from lakelet.model.ports import Clock, ObjectInfo
+from lakelet.node import contract_check as _contract_check  # noqa: F401 - an operation enters itself
 from lakelet.node import faults as _faults  # noqa: F401 - its operation is found by name
 from lakelet.node.crawls import CrawlRunner
 from lakelet.node.folder import DataFolder, Holder
