@@ -1,6 +1,8 @@
 """The console's door with a real node behind it: who may enter, and the JSON twins."""
 
 import json
+import threading
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -64,6 +66,52 @@ def test_a_web_socket_of_another_site_is_refused(lake, address):
             pass
 
 
+def test_a_request_of_another_site_is_refused(lake, address):
+    with httpx.Client() as browser:
+        browser.get(link(lake, address))
+        for path in ("/overview.json", "/_nicegui_ws/socket.io/?EIO=4&transport=polling"):
+            for origin in ("https://evil.example", "http://127.0.0.1:1", "null"):
+                answer = browser.get(address + path, headers={"Origin": origin})
+                assert answer.status_code == 403
+        same = browser.get(address + "/overview.json", headers={"Origin": address})
+        assert same.status_code == 200
+
+
+class SlowPages:
+    """Stands for the NiceGUI application: it is there once it may be."""
+
+    def __init__(self) -> None:
+        self.may_open = threading.Event()
+        self.router = self
+
+    def build(self, _node):
+        self.may_open.wait()
+        return self
+
+    @asynccontextmanager
+    async def lifespan_context(self, _app):
+        yield
+
+    async def __call__(self, _scope, _receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"the page"})
+
+
+def test_the_first_page_is_painted_while_the_console_opens(lake, monkeypatch):
+    pages = SlowPages()
+    monkeypatch.setattr("lakelet.console.door._build", pages.build)
+    with served_console(lake) as fresh, httpx.Client(timeout=30) as browser:
+        browser.get(link(lake, fresh))
+        html = {"accept": "text/html"}
+        first = browser.get(fresh + "/", headers=html)
+        assert first.status_code == 200 and "Opening the console" in first.text
+        assert browser.get(fresh + "/overview.json").status_code == 200  # twins need no pages
+        pages.may_open.set()
+        while "Opening the console" in first.text:
+            first = browser.get(fresh + "/", headers=html)
+        assert first.text == "the page"
+
+
 @pytest.mark.parametrize("name", sorted(FACTS))
 def test_every_page_has_its_twin(address, name):
     answer = get(f"{address}/{name}.json", headers=BEARER)
@@ -93,7 +141,12 @@ def test_the_health_page_knows_the_days_and_the_reasons(lake, address):
 def test_unknown_questions_are_answered_as_errors(address):
     wrong = get(f"{address}/data.json?bucket=none", headers=BEARER)
     assert wrong.status_code == 404 and wrong.json()["error"]["code"] == "store.no_such_bucket"
-    assert get(f"{address}/overview.json?nonsense=1", headers=BEARER).status_code == 400
+    for wrong_query in (
+        "overview.json?nonsense=1",
+        "insights.json?since=soon",
+        "live.json?after=x",
+    ):
+        assert get(f"{address}/{wrong_query}", headers=BEARER).status_code == 400
     assert get(f"{address}/_console/none.js").status_code == 404
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def build_app(node: "Node") -> FastAPI:
-    """Once a process: NiceGUI keeps one application for all."""
+    """Once a process: NiceGUI keeps one application, so one console is all there can be."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     results, memory = Results(node), Memory(node.folder.state / "console.sqlite")
     _answer_rows(app, results)

@@ -37,6 +37,9 @@ POLICY = (
     "connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'self'; form-action 'self'"
 )
 
+SOON_SECONDS = 0.3
+_STRANGER = "Requests of another site's page are not taken."
+
 log = logging.getLogger("lakelet.console")
 
 
@@ -58,7 +61,9 @@ class ConsoleDoor:
                 await send({"type": "websocket.close", "code": 4401})
             return
         path: str = scope["path"]
-        if path == "/login":
+        if not _same_origin(headers):
+            await _json(send, 403, {"error": {"code": "console.origin", "message": _STRANGER}})
+        elif path == "/login":
             await self._login(scope, send)
         elif path.startswith("/_console/"):
             await _asset(path.removeprefix("/_console/"), send)
@@ -66,8 +71,10 @@ class ConsoleDoor:
             await _refuse(path, send)
         elif path.endswith(".json") and path[1:-5] in FACTS:
             await self._facts(path[1:-5], scope, send)
-        else:
+        elif await self._is_open() or not _is_navigation(headers):
             await (await self._pages())(scope, receive, _guarded(send))
+        else:
+            await _page(send, 200, "opening.html")
 
     def _may_enter(self, headers: dict[str, str]) -> bool:
         return self._logins.has_session(headers.get("cookie", "")) or self._logins.is_token(
@@ -98,10 +105,18 @@ class ConsoleDoor:
         except LakeletError as error:
             problem = {"code": error.code, "message": error.message, "hint": error.hint}
             await _json(send, error.http_status, {"error": problem})
-        except TypeError as error:
+        except (TypeError, ValueError) as error:  # of the query string
             await _json(send, 400, {"error": {"code": "console.query", "message": str(error)}})
         else:
             await _json(send, 200, facts)
+
+    async def _is_open(self) -> bool:
+        """Whether the pages are there, or will be before a person notices."""
+        if self._opening is None or not self._opening.done():
+            opening = asyncio.ensure_future(self._pages())
+            await asyncio.wait({opening}, timeout=SOON_SECONDS)
+            return opening.done()
+        return True
 
     async def _pages(self) -> Asgi:
         """The NiceGUI application, opened once however many ask at the same time."""
@@ -126,9 +141,16 @@ def _build(node: "Node") -> Any:
 
 
 def _same_origin(headers: dict[str, str]) -> bool:
-    """A page of another site may open a web socket here with our cookie: it must not."""
+    """A page of another site may send requests and open web sockets here with our cookie
+    (ports do not part sites): it must not."""
     origin = headers.get("origin")
     return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+def _is_navigation(headers: dict[str, str]) -> bool:
+    return headers.get("sec-fetch-mode", "navigate") == "navigate" and "text/html" in headers.get(
+        "accept", ""
+    )
 
 
 def _guarded(send: Send) -> Send:
