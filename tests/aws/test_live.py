@@ -495,12 +495,14 @@ def test_the_deployers_policy_is_enough(live: Live, tmp_path: Path) -> None:
             other()
 
 
-def test_the_same_words_on_the_command_line(live: Live, tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.fixture
+def shell(live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The command line in an empty folder, with the emulator for AWS; answers its output."""
     from typer.testing import CliRunner
 
     from lakelet.cli.main import app
 
-    monkeypatch.chdir(tmp_path)  # no lakelet.toml: the shipped declaration
+    monkeypatch.chdir(tmp_path)
     for name, value in {
         "AWS_ACCESS_KEY_ID": "123456789012",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -511,24 +513,54 @@ def test_the_same_words_on_the_command_line(live: Live, tmp_path: Path, monkeypa
         "AWS_ENDPOINT_URL_FIREHOSE": live.front.url,
     }.items():
         monkeypatch.setenv(name, value)
+
+    def run(*words: str, typed: str | None = None, code: int = 0) -> str:
+        result = CliRunner().invoke(app, list(words), input=typed, env={"COLUMNS": "200"})
+        assert result.exit_code == code, result.output + repr(result.exception)
+        return result.output
+
+    return run
+
+
+def test_deploy_and_destroy_on_the_command_line(
+    live: Live, shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL_FIREHOSE")
+    (tmp_path / "lakelet.toml").write_text(
+        '[aws]\nstage = "cli"\nsaved_queries = false\nglue_encryption = false\n'
+    )
+    dry = shell("deploy", "--dry-run")
+    assert "created" in dry
+    assert "calculator.aws" in dry
+    stacks = live.session.client("cloudformation").list_stacks()["StackSummaries"]
+    assert "lakelet-clickstream-cli" not in [one["StackName"] for one in stacks]
+
+    shell("deploy", typed="n\n", code=1)
+    assert "Deployed." in shell("deploy", "--yes")
+    assert "Nothing to change." in shell("deploy")
+    kept = shell("destroy", typed="y\n")
+    assert "clickstream-cli-raw-123456789012-us-east-1" in kept
+    shell("destroy", "--delete-data", typed="clickstream\n", code=1)  # not its name
+    bucket = "clickstream-cli-raw-123456789012-us-east-1"
+    live.s3.head_bucket(Bucket=bucket)
+    shell("destroy", "--delete-data", typed="clickstream-cli\n")
+    with pytest.raises(ClientError, match="404"):
+        live.s3.head_bucket(Bucket=bucket)
+
+
+def test_the_same_words_on_the_command_line(live: Live, shell: Any, tmp_path: Path) -> None:
     live.manifest(live.put_raw(ndjson([event(1)]) + b"{broken\n"))
     add_partition(live, "2026-11-20")
     events = tmp_path / "events.ndjson"
     events.write_bytes(ndjson(event(n) for n in range(20)))
 
-    def run(*words: str, code: int = 0) -> str:
-        result = CliRunner().invoke(app, [*words], env={"COLUMNS": "200"})
-        assert result.exit_code == code, result.output + str(result.exception)
-        return result.output
-
-    assert "20 records acknowledged" in run("send", str(events), "--on", "aws")
-    assert "dead letters" in run("status", "--on", "aws")
-    assert "ledger balances" in run("audit", "--on", "aws")
-    assert "event_id" in run("query", "SELECT event_id FROM events LIMIT 1", "--on", "aws")
-    assert "events" in run("quarantine", "--on", "aws")
-    assert "0 of" in run("replay", "--dry-run", "--on", "aws")
-    assert "0 tried again" in run("redrive", "--on", "aws")
-    assert "export LAKELET_RAW_BUCKET_NAME=" in run("outputs")
-    assert "transformed" in run("logs", "--minutes", "60")
-    with pytest.raises(Exception, match="There is no stack lakelet-clickstream-other"):
-        CliRunner().invoke(app, ["status", "--on", "aws:other"], catch_exceptions=False)
+    assert "20 records acknowledged" in shell("send", str(events), "--on", "aws")
+    assert "dead letters" in shell("status", "--on", "aws")
+    assert "ledger balances" in shell("audit", "--on", "aws")
+    assert "event_id" in shell("query", "SELECT event_id FROM events LIMIT 1", "--on", "aws")
+    assert "events" in shell("quarantine", "--on", "aws")
+    assert "0 of" in shell("replay", "--dry-run", "--on", "aws")
+    assert "0 tried again" in shell("redrive", "--on", "aws")
+    assert "export LAKELET_RAW_BUCKET_NAME=" in shell("outputs")
+    assert "transformed" in shell("logs", "--minutes", "60")
+    assert shell("status", "--on", "aws:other", code=1) == ""
