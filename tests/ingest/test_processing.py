@@ -61,6 +61,11 @@ class Bench:
             }
         )
 
+    @property
+    def described(self) -> dict:
+        (destination,) = self.ingestion.streams.get("s").describe()["Destinations"]
+        return destination
+
     def deliver(self, *records: bytes) -> dict[str, bytes]:
         """Bodies by key without the name's changing part."""
         self.ingestion.put_blocking("s", list(records))
@@ -480,6 +485,34 @@ def test_a_backup_keeps_the_source_records() -> None:
         processor("AppendDelimiterToRecord"), S3BackupMode="Enabled", S3BackupConfiguration=backup
     )
     bench.deliver(b"a", b"b")
+    described = bench.described["ExtendedS3DestinationDescription"]
+    assert described["S3BackupDescription"]["BucketARN"] == "arn:aws:s3:::vault"
+    assert "S3BackupConfiguration" not in described
     by_bucket = {bucket: body for (bucket, _), body in bench.store.bodies.items()}
     assert by_bucket["lake"] == b"a\nb\n"
     assert gzip.decompress(by_bucket["vault"]) == b"ab"
+
+
+def test_a_function_that_answers_otherwise_the_second_time_leaves_nothing_twice() -> None:
+    customers = iter(["first", "second"])
+
+    def handler(event, _context):
+        keys = {"partitionKeys": {"customer": next(customers)}}
+        return answer(event, lambda r: {"result": "Ok", "data": r["data"], "metadata": keys})
+
+    bench = Bench(
+        processor("Lambda", LambdaArn=FUNCTION_ARN),
+        toolbox=Toolbox({"enrich": handler}),
+        **{**PARTITIONED, "Prefix": "c=!{partitionKeyFromLambda:customer}/"},
+    )
+    ledger = bench.ingestion._ledger
+    real, ledger.finish = ledger.finish, lambda *_: 1 / 0
+    bench.ingestion.put_blocking("s", [b"x"])
+    with pytest.raises(ZeroDivisionError):
+        bench.ingestion.flush("s")
+    assert [key.split("/")[0] for key in bench.store.names()] == ["c=first"]
+    ledger.finish = real
+    bench.ingestion.flush("s")
+    assert [key.split("/")[0] for key in bench.store.names()] == ["c=second"]
+    assert [each.key for each in bench.ingestion.deliveries("s")] == bench.store.names()
+    bench.ingestion.close(drain=False)

@@ -137,13 +137,8 @@ def describe_destination(config: Shape) -> dict[str, Any]:
     described.setdefault("EncryptionConfiguration", {"NoEncryptionConfig": "NoEncryption"})
     described.setdefault("CloudWatchLoggingOptions", {"Enabled": False})
     described.setdefault("S3BackupMode", "Disabled")
-    backup = described.pop("S3BackupConfiguration", None)
-    if backup:
-        described["S3BackupDescription"] = describe_destination(backup) and {
-            member: value
-            for member, value in describe_destination(backup).items()
-            if member in _S3_MEMBERS
-        }
+    if backup := described.pop("S3BackupConfiguration", None):
+        described["S3BackupDescription"] = describe_destination(backup)["S3DestinationDescription"]
     return {
         "DestinationId": DESTINATION_ID,
         "S3DestinationDescription": {m: described[m] for m in _S3_MEMBERS if m in described},
@@ -271,6 +266,11 @@ def _parse_conversion(config: Shape) -> Conversion | None:
             "OrcSerDe is not offered by Lakelet.", hint="Use ParquetSerDe; Athena reads both."
         )
     deserializer = conversion.get("InputFormatConfiguration", {}).get("Deserializer", {})
+    if deserializer.get("HiveJsonSerDe", {}).get("TimestampFormats"):
+        raise InvalidArgument(
+            "HiveJsonSerDe.TimestampFormats is not offered by Lakelet.",
+            hint="ISO 8601, `yyyy-MM-dd HH:mm:ss` and epochs are read without it.",
+        )
     openx = deserializer.get("OpenXJsonSerDe", {})
     return Conversion(
         database=schema["DatabaseName"],
