@@ -128,6 +128,8 @@ def test_the_overview_adds_up(lake, address):
     assert ledger["imbalance"] == 0 and ledger["events"] == 3_000
     assert ledger["rows"] == lake.query_arrow("SELECT count(*) AS n FROM events")["n"][0].as_py()
     assert facts["bill"]["dollars"] > 0
+    catalog = next(stage for stage in facts["stages"] if stage["id"] == "catalog")
+    assert sum(catalog["spark"]) >= catalog["value"] > 0  # each partition was told once
 
 
 def test_the_health_page_knows_the_days_and_the_reasons(lake, address):

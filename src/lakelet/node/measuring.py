@@ -1,6 +1,7 @@
 """What happens on the node, told to the watch room: metrics out, log lines with correlation."""
 
 import logging
+import re
 import shutil
 import threading
 from datetime import timedelta
@@ -71,10 +72,12 @@ class Measuring:
             extra={"raw_key": item.key},
         )
 
-    def crawled(self, seconds: float, *, failed: bool) -> None:
+    def crawled(self, seconds: float, lines: list[str] | None) -> None:
+        """`lines` as `tables.crawl` gives them; None where it failed."""
+        failed = lines is None
         with self._lock:
             arrivals, self._unseen = self._unseen, ([] if not failed else self._unseen)
-        self._node.watch.meters.crawled(seconds, 0, failed=failed)
+        self._node.watch.meters.crawled(seconds, _partitions(lines or []), failed=failed)
         if not failed and arrivals:
             now = self._node.clock.now()
             oldest_at = min(raw.received_at for raw in arrivals)
@@ -118,3 +121,9 @@ class Measuring:
         for bucket in self._node.store.list_buckets():
             sizes = [info.size_bytes for info in self._node.store.list(bucket)]
             self._node.watch.meters.stored(bucket, sum(sizes), len(sizes))
+
+
+def _partitions(lines: list[str]) -> int:
+    """How many partitions a crawl's account speaks of: `6 partitions added`."""
+    found = (re.match(r"([\d,]+) partitions?\b", line) for line in lines)
+    return sum(int(match[1].replace(",", "")) for match in found if match)

@@ -252,14 +252,13 @@ class Node:
 
     def _crawl(self) -> list[str]:
         started = time.monotonic()
-        failed = True
+        lines: list[str] | None = None
         try:
             store = viewed(self.store, self.pipeline.transformed_bucket)
             lines = crawl(self.catalog, store, self.pipeline, self.clock)
-            failed = False
             return lines
         finally:
-            self.measuring.crawled(time.monotonic() - started, failed=failed)
+            self.measuring.crawled(time.monotonic() - started, lines)
 
     def _catch_up(self) -> None:
         """What a former life may have left undone; also what was copied in by hand."""
