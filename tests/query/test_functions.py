@@ -351,6 +351,32 @@ def test_duckdbs_own_functions_are_not_athenas(engine, expression):
     assert caught.value.name in ("FUNCTION_NOT_FOUND", "SYNTAX_ERROR")
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "repeat('x', 10001)",
+        "repeat('x', 2000000000)",
+        "sequence(1, 10001)",
+        "sequence(1, -2000000000)",
+        "sequence(1, 9223372036854775807)",
+        "sequence(0, 20000, 2)",
+        "sequence(date '0001-01-01', date '9999-01-01')",
+        "sequence(date '2020-01-01', date '2060-01-01', interval '1' day)",
+        "sequence(timestamp '2020-01-01', timestamp '2020-01-02', interval '1' second)",
+    ],
+)
+def test_a_list_out_of_nothing_has_trinos_ceiling(engine, expression):
+    with pytest.raises(QueryFailed, match="10000") as caught:
+        engine.query_arrow(f"SELECT cardinality({expression})")
+    assert caught.value.name == "INVALID_FUNCTION_ARGUMENT"
+
+
+@pytest.mark.parametrize("expression", ["repeat('x', 10000)", "sequence(10000, 1)"])
+def test_the_ceiling_itself_is_reached(engine, expression):
+    answer = engine.query_arrow(f"SELECT cardinality({expression}) AS n")
+    assert answer.to_pylist() == [{"n": 10_000}]
+
+
 AGGREGATES = [
     ("max_by(name, n)", "c"),
     ("min_by(name, n)", "a"),
