@@ -52,6 +52,37 @@ def event(number, *, at=START, **fields):
     }
 
 
+class Cut(Exception):
+    """Here the process was killed."""
+
+
+class KillableStore(MemoryObjectStore):
+    """Dies before its n-th change; `on_change` looks on before each."""
+
+    def __init__(self, clock=None):
+        super().__init__(clock)
+        self.changes_left = 10**9
+        self.on_change = lambda: None
+
+    def _change(self):
+        self.on_change()
+        self.changes_left -= 1
+        if self.changes_left < 0:
+            raise Cut
+
+    def put(self, *args, **options):
+        self._change()
+        return super().put(*args, **options)
+
+    def writer(self, *args, **options):
+        self._change()
+        return super().writer(*args, **options)
+
+    def delete(self, bucket, key):
+        self._change()
+        super().delete(bucket, key)
+
+
 class TestLake:
     """Raw objects go in; what a reader and the audit say comes out."""
 
@@ -59,7 +90,7 @@ class TestLake:
 
     def __init__(self, contract=OLD):
         self.clock = ManualClock(START)
-        self.store = MemoryObjectStore(self.clock)
+        self.store = KillableStore(self.clock)
         self.contract = contract
         self.delivered = []
         self.accepted = 0

@@ -15,7 +15,7 @@ from lakelet.lake.replay import choose, replay
 from lakelet.lake.reprocess import NothingLeft, raw_reaches_back_to, reprocess
 from lakelet.model.layout import manifest_key
 from lakelet.transform import raw_object
-from tests.lake.lake import DATA, NEW, OLD, PIPELINE, RAW, START, TestLake, event
+from tests.lake.lake import DATA, NEW, OLD, PIPELINE, RAW, START, Cut, TestLake, event
 
 DAY = START.date()
 
@@ -138,6 +138,46 @@ def test_a_failure_halfway_changes_nothing(monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         replayed(lake, on_progress=fail)
     assert everything(lake) == before
+
+
+def compact_all(lake):
+    plans = plan_compaction(lake.store, PIPELINE, lake.clock.now(), settled_for=timedelta(0))
+    return apply_compaction(lake.store, PIPELINE, OLD, plans, lake.clock)
+
+
+@pytest.mark.parametrize("change", [replayed, compact_all], ids=["replay", "compaction"])
+def test_killed_before_any_write_it_is_all_or_nothing_and_can_be_done_again(change):
+    """The abandoning cannot run either: a killed process cleans nothing up."""
+    killed_after = 0
+    while True:
+        lake = mixed_lake()
+        for number in range(30, 32):
+            lake.deliver([event(number)])
+        lake.pass_time(seconds=1)
+        before = lake.read()
+        lake.store.changes_left = killed_after
+        try:
+            change(lake)
+        except Cut:
+            lake.store.changes_left = 10**9
+            assert lake.read() == before
+            found = lake.audit()
+            assert found.balanced, (killed_after, found.findings)
+            lake.pass_time(seconds=1)
+            change(lake)
+            finished = False
+        else:
+            finished = True
+        lake.store.changes_left = 10**9
+        after = lake.ids()
+        lake.settle()
+        assert lake.ids() == after
+        found = lake.audit()
+        assert found.balanced, (killed_after, found.findings)
+        if finished:
+            break
+        killed_after += 1
+    assert killed_after >= 4, "it must have been cut short more than once"
 
 
 def test_receipts_read_back():

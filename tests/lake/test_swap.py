@@ -10,42 +10,15 @@ from lakelet.lake.swap import GRACE, LEFT_AFTER, Staging, settle, sweep
 from lakelet.model.errors import ObjectNotFound
 from lakelet.model.swap import ASIDE_PREFIX, SWAP_PREFIX, Swap, View, read_swaps, read_view
 from lakelet.testing.clock import ManualClock
-from lakelet.testing.objects import MemoryObjectStore
+from tests.lake.lake import Cut, KillableStore
 
 DATA, RAW = "lake-transformed", "lake-raw"
 BEFORE = {(DATA, "a"): b"a1", (DATA, "b"): b"b1", (DATA, "c"): b"c1", (RAW, "q"): b"q1"}
 AFTER = {(DATA, "a"): b"a2", (DATA, "c"): b"c1", (DATA, "d"): b"d2", (RAW, "q"): b"q2"}
 
 
-class Cut(Exception):
-    """Here the process was killed."""
-
-
-class Killed(MemoryObjectStore):
-    """Dies before its n-th change; `on_change` looks on before each."""
-
-    def __init__(self, clock=None):
-        super().__init__(clock)
-        self.changes_left = 10**9
-        self.on_change = lambda: None
-
-    def _change(self):
-        self.on_change()
-        self.changes_left -= 1
-        if self.changes_left < 0:
-            raise Cut
-
-    def put(self, *args, **options):
-        self._change()
-        return super().put(*args, **options)
-
-    def delete(self, bucket, key):
-        self._change()
-        super().delete(bucket, key)
-
-
 def lake():
-    store = Killed(ManualClock())
+    store = KillableStore(ManualClock())
     for bucket in (DATA, RAW):
         store.create_bucket(bucket)
     for (bucket, key), body in BEFORE.items():
