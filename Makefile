@@ -50,7 +50,7 @@ format: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
 bench: $(VENV)/.dev ## Every benchmark, side by side; bench/README.md keeps the results
-	@for b in ingest transform query crawl; do echo "== $$b"; $(BIN)/python bench/$$b.py || exit 1; done
+	@for b in ingest transform query crawl store node; do echo "== $$b"; $(BIN)/python bench/$$b.py || exit 1; done
 
 crash: $(VENV)/.dev ## kill -9 under load, N rounds, then audit (N=200 SEED=…)
 	@$(BIN)/python -m tests.crash --rounds $(or $(N),20) $(if $(SEED),--seed $(SEED))
