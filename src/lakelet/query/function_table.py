@@ -147,7 +147,7 @@ TEMPLATES: dict[str, str] = {
     "sequence": "__sequence($*)",
     "slice/3": "list_slice($1, $2, $2 + $3 - 1)",
     "trim_array/2": "list_slice($1, 1, len($1) - $2)",
-    "repeat/2": "list_transform(range($2), LAMBDA i: $1)",
+    "repeat/2": "list_transform(range(__repeat_count($2)), LAMBDA i: $1)",
     "ngrams/2": "list_transform(range(1, len($1) - $2 + 2), LAMBDA i:"
     " list_slice($1, i, i + $2 - 1))",
     "zip": "list_zip($*)",
