@@ -225,6 +225,29 @@ def _denied(act: Any, session: Any, outputs: dict[str, str]) -> bool:
     return False
 
 
+@pytest.mark.parametrize("actor", MAY)
+def test_people_may_wear_their_roles_and_no_others(live: Live, actor: str) -> None:
+    """Whoever this account's IAM lets; a service's role only the service."""
+    everything = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
+    person = live.session_with({"Version": "2012-10-17", "Statement": [everything]})
+    role = f"arn:aws:iam::123456789012:role/{live.role_name(actor)}"
+
+    def wear() -> dict[str, str]:
+        answer = person.client("sts").assume_role(RoleArn=role, RoleSessionName="somebody")
+        return dict(answer["Credentials"])
+
+    if actor not in ("producer", "analyst"):
+        with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole"):
+            wear()
+        return
+    key = wear()
+    session = live.emulator.session(key["AccessKeyId"], key["SecretAccessKey"], key["SessionToken"])
+    assert _denied(ACTS["read raw events"], session, live.outputs)
+    assert not _denied(
+        ACTS["put events" if actor == "producer" else "ask questions"], session, live.outputs
+    )
+
+
 # --- watching -------------------------------------------------------------------------
 
 

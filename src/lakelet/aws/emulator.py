@@ -21,7 +21,7 @@ from lakelet.model.errors import LakeletError
 
 VERSION = "1.5.33"  # versions matter: what it enforces differs from one to the next
 # The managed layer's packages stand beside it: it runs functions in its own Python.
-PACKAGES = (f"ministack[full]=={VERSION}", "pyarrow", "awswrangler", "pytz")
+PACKAGES = (f"ministack[full]=={VERSION}", "pyarrow==25.0.1", "awswrangler==3.17.1", "pytz")
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 # Types its CloudFormation refuses; it deploys the same template without them.
