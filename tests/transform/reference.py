@@ -102,7 +102,7 @@ def _one(
 
 def records(raw: bytes) -> list[tuple[int, int, dict[str, Any] | None, str]]:
     """(start, end, document or None, reason) in order."""
-    found, start = [], 0
+    found, start = [], len(raw) - len(raw.lstrip())
     for boundary in re.finditer(rb"\}[ \t\r]*\n\s*(?=\{)", raw):
         found += region(raw, start, boundary.start() + 1)
         start = boundary.end()
@@ -491,15 +491,18 @@ def properties(
     return dumps(rest) if rest else None
 
 
-def remove(value: Any, path: tuple[str, ...]) -> None:
+def remove(value: Any, path: tuple[str, ...]) -> bool:
+    """Whether something was there to remove."""
     if not isinstance(value, dict) or path[0] not in value:
-        return
+        return False
     if len(path) == 1:
         del value[path[0]]
-        return
-    remove(value[path[0]], path[1:])
+        return True
+    if not remove(value[path[0]], path[1:]):
+        return False
     if value[path[0]] == {}:
         del value[path[0]]
+    return True
 
 
 def dumps(value: Any) -> str:

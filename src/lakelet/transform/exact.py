@@ -133,28 +133,26 @@ def _look_up(document: Any, path: Path) -> Any:
 def _extras(
     document: dict[str, Any], plain: frozenset[str], nested: tuple[Path, ...], scrub: Scrub
 ) -> str | None:
+    """Undeclared fields as JSON text; a null at the root is nothing."""
     rest = {k: v for k, v in document.items() if v is not None and k not in plain}
     for path in nested:
-        if path[0] in rest:
-            remainder = _without(rest[path[0]], path[1:])
-            if remainder == {}:
-                del rest[path[0]]
-            else:
-                rest[path[0]] = remainder
+        rest = _without(rest, path)
     scrubbed = scrub(rest) if rest else rest
     return dumps(scrubbed) if scrubbed else None
 
 
-def _without(value: Any, path: Path) -> Any:
-    """`value` less what `path` leads to; objects emptied on the way go too."""
-    if type(value) is not dict or path[0] not in value:
+def _without(value: dict[str, Any], path: Path) -> dict[str, Any]:
+    """`value` less what `path` leads to; objects that this empties go too."""
+    key, *deeper = path
+    if key not in value:
         return value
     rest = dict(value)
-    if len(path) > 1 and type(rest[path[0]]) is dict:
-        inner = _without(rest[path[0]], path[1:])
-        if inner != {}:
-            return {**rest, path[0]: inner}
-        del rest[path[0]]
-    elif len(path) == 1:
-        del rest[path[0]]
+    if not deeper:
+        del rest[key]
+    elif type(rest[key]) is dict:
+        inner = _without(rest[key], tuple(deeper))
+        if inner or inner is rest[key]:
+            rest[key] = inner
+        else:
+            del rest[key]
     return rest

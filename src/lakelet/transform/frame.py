@@ -48,8 +48,11 @@ class Extent:
 
 
 def regions(block: bytes) -> Iterator[tuple[int, int]]:
-    """The stretches between hard boundaries; each can be framed alone."""
-    start = 0
+    """The stretches between hard boundaries; each can be framed alone.
+
+    None begins with white space, or the first one's indent would tell it from others.
+    """
+    start = len(block) - len(block.lstrip())
     for boundary in HARD_BOUNDARY.finditer(block):
         yield start, boundary.start() + 1
         start = boundary.end()
