@@ -1,0 +1,130 @@
+"""Does a node stay as it is? Memory and freshness under a steady load, with transform running.
+
+    python bench/ingest_steady.py [--minutes 10] [--rate 40] [--folder DIR]
+
+Starts `lakelet up`, sends PutRecordBatch at a fixed rate (batches a second) from another
+process, and prints each ten seconds: resident memory of the node and its workers, backlog,
+and the age of the oldest undelivered record. Ends with the growth after the first minute
+and the worst age; exit status 1 where memory grew by more than a tenth, or a record
+waited longer than the interval and two seconds.
+"""
+
+import argparse
+import json
+import pickle
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingest import BATCH, HERE, body_of, event, raw_request
+from lakelet.node.connect import connect
+
+INTERVAL_SECONDS = 10
+DECLARATION = f"version = 1\n[stream]\nbuffer_interval_seconds = {INTERVAL_SECONDS}\n"
+
+
+@dataclass
+class Sample:
+    seconds: float
+    resident_bytes: int
+    buffered_bytes: int
+    oldest_age_seconds: float
+
+
+def resident_bytes(pid: int) -> int:
+    """Of a process and all below it."""
+    own = 0
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            own = int(line.split()[1]) * 1024
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(resident_bytes(int(child)) for child in children)
+
+
+def watch(node: subprocess.Popen[bytes], data: Path, minutes: float) -> list[Sample]:
+    samples = []
+    began = time.monotonic()
+    with connect(data) as lake:
+        while (passed := time.monotonic() - began) < minutes * 60:
+            stream = lake.status()["stream"]
+            sample = Sample(
+                passed,
+                resident_bytes(node.pid),
+                stream["buffered_bytes"],
+                stream["oldest_seconds"],
+            )
+            samples.append(sample)
+            print(
+                f"{sample.seconds:6.0f} s {sample.resident_bytes / 1e6:8.0f} MB resident"
+                f"{sample.buffered_bytes / 1e6:8.1f} MB buffered"
+                f"{sample.oldest_age_seconds:6.1f} s oldest",
+                flush=True,
+            )
+            time.sleep(10)
+    return samples
+
+
+def judge(samples: list[Sample]) -> int:
+    settled = [sample for sample in samples if sample.seconds >= 60] or samples
+    growth = settled[-1].resident_bytes / settled[0].resident_bytes - 1
+    worst = max(sample.oldest_age_seconds for sample in samples)
+    print(f"memory after the first minute {growth:+.1%}; oldest record at most {worst:.1f} s")
+    return int(growth > 0.1 or worst > INTERVAL_SECONDS + 2)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--rate", type=float, default=40, help="batches of 500 a second")
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as root:
+        data, config = Path(root) / "lake", Path(root) / "lakelet.toml"
+        config.write_text(DECLARATION)
+        command = [sys.executable, "-m", "lakelet.cli.main", "up", "--port", "0", "--insecure"]
+        node = subprocess.Popen([*command, "--data", str(data), "--config", str(config)])
+        load = None
+        try:
+            port = wait_for_port(data, node)
+            chance = random.Random(7)
+            bodies = [
+                body_of("PutRecordBatch", [event(chance) for _ in range(BATCH)]) for _ in range(24)
+            ]
+            requests = Path(root) / "requests.pickle"
+            requests.write_bytes(
+                pickle.dumps([raw_request("PutRecordBatch", body, port) for body in bodies])
+            )
+            load = subprocess.Popen(
+                [
+                    *(sys.executable, str(HERE / "ingest_load.py"), str(requests), str(port)),
+                    *(f"--seconds={arguments.minutes * 60}", f"--rate={arguments.rate}"),
+                ]
+            )
+            return judge(watch(node, data, arguments.minutes))
+        finally:
+            for process in (load, node):
+                if process:
+                    process.terminate()
+                    process.wait(60)
+
+
+def wait_for_port(data: Path, node: subprocess.Popen[bytes]) -> int:
+    for _ in range(600):
+        if node.poll() is not None:
+            raise SystemExit("the node ended; its reason stands above")
+        try:
+            endpoint = json.loads((data / "node.json").read_text())["endpoint"]
+        except (OSError, ValueError, KeyError):
+            endpoint = ""
+        if endpoint:
+            return int(endpoint.rsplit(":", 1)[1])
+        time.sleep(0.1)
+    raise SystemExit("the node did not start")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
