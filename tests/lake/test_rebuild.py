@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -215,6 +216,39 @@ def test_an_object_is_cut_out_of_the_file_it_was_compacted_into():
     assert lake.ids() == everyone
     assert len(lake.files()) == 3
     assert lake.audit().balanced, lake.audit().findings
+
+
+def test_a_replay_that_changes_nothing_leaves_merged_files_alone():
+    lake = mixed_lake()
+    lake.pass_time(hours=2)
+    for number in range(10, 14):
+        lake.deliver([event(number)])
+    compact_all(lake)
+    lake.settle()
+    before = everything(lake)
+    assert replayed(lake, contract=OLD).changed == 0
+    assert everything(lake) == before
+
+
+def test_an_object_replaced_after_its_compaction_is_named_and_mended():
+    lake = mixed_lake()
+    for number in range(10, 14):
+        lake.deliver([event(number)])
+    lake.pass_time(hours=2)
+    compact_all(lake)
+    lake.settle()
+    entry = lake.delivered[-1]
+    info = lake.store.put(RAW, entry.key, json.dumps(event(99)).encode())
+    lake.delivered[-1] = replace(entry, etag=info.etag)
+    lake.transform(entry.key)
+    [finding] = lake.audit().findings
+    assert finding.code == "output.twice"
+    assert lake.ids().count("e99") == 1
+    assert "e13" in lake.ids()
+    reprocessed(lake, contract=OLD)
+    lake.settle()
+    assert lake.audit().balanced, lake.audit().findings
+    assert lake.ids() == ["e1", "e10", "e11", "e12", "e3", "e5", "e99"]
 
 
 # --- reprocess ---------------------------------------------------------------------------

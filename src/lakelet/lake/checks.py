@@ -163,7 +163,9 @@ def check_outputs(
                     )
                 if output.key in books.transformed:
                     yield Finding(
-                        "output.twice", key, f"{output.key} lies beside the file it went into"
+                        "output.twice",
+                        key,
+                        f"{output.key} lies beside the file it went into: reprocess its day",
                     )
                 continue
             if output.reason and _is_expired(manifest, pipeline, now):

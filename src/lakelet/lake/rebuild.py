@@ -57,7 +57,7 @@ def rebuild(
     after: list[Manifest] = []
     try:
         present, expired = _present(staging, pipeline, raw_keys)
-        take_apart(staging, pipeline, frozenset(present), now)
+        twice = take_apart(staging, pipeline, frozenset(present), now)
         for done, key in enumerate(present):
             on_progress(done, len(present), key)
             before += [found] if (found := manifest_of(staging, pipeline, key)) else []
@@ -80,7 +80,7 @@ def rebuild(
             tuple(present),
             dry_run,
         )
-        if dry_run or not changed:
+        if dry_run or not (changed or twice):
             staging.abandon()
             return receipt
         key = f"{RECEIPT_PREFIX}{receipt.id}.json"
@@ -115,24 +115,25 @@ def swap_id(kind: str, chosen_by: str, now: datetime) -> str:
 def _present(
     store: ObjectStore, pipeline: Pipeline, raw_keys: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    present, expired = [], []
-    for key in dict.fromkeys(raw_keys):
-        try:
-            store.head(pipeline.raw_bucket, key)
-        except ObjectNotFound:
-            expired.append(key)
-        else:
-            present.append(key)
-    return present, expired
+    keys = list(dict.fromkeys(raw_keys))
+    present = [key for key in keys if _is_there(store, pipeline.raw_bucket, key)]
+    return present, sorted(set(keys) - set(present))
 
 
 def take_apart(
     staging: Staging, pipeline: Pipeline, raw_keys: frozenset[str], now: datetime
-) -> None:
+) -> int:
     """Cut the objects' rows out of the files they were compacted into: whoever transforms
-    one again writes them to a file of their own."""
+    one again writes them to a file of their own.
+
+    Returns how many of the objects had such a file already, beside the one they went into:
+    somebody had replaced them since.
+    """
+    bucket, twice = pipeline.transformed_bucket, 0
     for entry in list(read_compactions(staging, pipeline)):
-        if any(part.raw_key in raw_keys for part in entry.parts):
+        parts = [part for part in entry.parts if part.raw_key in raw_keys]
+        twice += sum(_is_there(staging, bucket, part.key) for part in parts)
+        if parts:
             day = date.fromisoformat(entry.day)
             merge(
                 staging,
@@ -143,6 +144,15 @@ def take_apart(
                 now=now,
                 without=raw_keys,
             )
+    return twice
+
+
+def _is_there(store: ObjectStore, bucket: str, key: str) -> bool:
+    try:
+        store.head(bucket, key)
+    except ObjectNotFound:
+        return False
+    return True
 
 
 def _again(
