@@ -22,7 +22,8 @@ _BATCH_ROWS = 65_536
 _INTERRUPTS_MAX = 100
 _INTERRUPT_SECONDS = 0.05
 # Measured: binding costs some 80 µs a file.
-_FILES_BOUND_TWICE_MAX = 256
+_FILES_BOUND_TWICE_MAX = 16
+_SMALL_ROWS_MAX = 100_000
 _PLAN_ATTEMPTS_MAX = 5  # each after files moved under a running query
 
 
@@ -185,8 +186,9 @@ class Runner:
 def _is_small(tree: exp.Expr) -> bool:
     """Whether an answer is sure to fit in memory, whatever is read for it: a few rows, or
     one for each group."""
-    if tree.args.get("limit") is not None:
-        return True
+    limit = tree.args.get("limit")
+    if isinstance(limit, exp.Limit) and isinstance(limit.expression, exp.Literal):
+        return int(limit.expression.this) <= _SMALL_ROWS_MAX
     if not isinstance(tree, exp.Select):
         return False
     return bool(tree.args.get("group")) or any(

@@ -1,6 +1,7 @@
 """From a statement's text to what it is. Trino's grammar here, Hive's in `ddl.py`."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -10,11 +11,17 @@ from lakelet.query.parse import parse_one, parse_query, tokens
 from lakelet.query.statement import DDL, DML, UTILITY, Statement
 from lakelet.query.words import Words
 
+_REMEMBERED_COUNT = 256
 _QUERY_WORDS = ("SELECT", "WITH", "VALUES", "TABLE", "(")
 
 
+@lru_cache(maxsize=_REMEMBERED_COUNT)
 def read_statement(sql: str) -> Statement:
-    """Raises QueryFailed: SYNTAX_ERROR, NOT_SUPPORTED."""
+    """Raises QueryFailed: SYNTAX_ERROR, NOT_SUPPORTED.
+
+    A statement is read when it is started and again when it runs, and dashboards send
+    the same ones all day: so it is kept, and whoever takes its tree copies it.
+    """
     words = Words(sql, "trino")
     if not words.tokens:
         raise QueryFailed("SYNTAX_ERROR", "the statement is empty", line=1, column=1)
