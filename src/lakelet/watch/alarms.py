@@ -163,6 +163,7 @@ class Limits:
     freshness_seconds: float = 300.0
     quarantine_percent: float = 5.0
     disk_percent: float = 90.0
+    failed_queries: float = 5.0  # in five minutes: one mistyped query is no alarm
 
 
 def dead_letter_queue(pipeline: str) -> str:
@@ -201,7 +202,7 @@ def shipped_alarms(pipeline: str, limits: Limits | None = None) -> tuple[Alarm, 
             text="The data folder's disk fills up. Look: lakelet doctor",
         ),
         _shipped(
-            *("query-failures", Athena.QUERY_FAILURES, pipeline, "Sum", 0.0),
+            *("query-failures", Athena.QUERY_FAILURES, pipeline, "Sum", held.failed_queries),
             period_seconds=300,
             text="Queries fail. Look at their reasons: the console's Query page",
         ),
