@@ -212,6 +212,20 @@ def test_a_large_answer_is_paged_by_row(lake):
     assert len(results.page(identity, 0, 10**9)["rows"]) == 1_000
 
 
+def test_an_answers_types_survive_its_csv(lake):
+    sql = (
+        "SELECT TIMESTAMP '2026-03-09 14:30:00.250' AS t, DATE '2026-03-09' AS d, true AS b,"
+        " 0.1 AS n, 9007199254740993 AS i, 'a \"q\",\n2' AS s, CAST(NULL AS varchar) AS z,"
+        " CAST(NULL AS bigint) AS y, ARRAY[1, 2] AS a, TIMESTAMP '2026-03-09 00:00:00' AS m"
+    )
+    page = Results(lake).page(executed(lake, sql), 0, 9)
+    (row,) = page["rows"]
+    assert list(row.values()) == [
+        *("2026-03-09 14:30:00.250", "2026-03-09", "true", "0.1", "9007199254740993"),
+        *('a "q",\n2', None, None, "[1, 2]", "2026-03-09 00:00:00.000"),
+    ]
+
+
 def test_a_failed_query_has_no_answer(lake):
     identity = executed(lake, "SELECT nothing FROM events")
     with pytest.raises(ResultGone):
