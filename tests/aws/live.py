@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,9 @@ class Live:
     outputs: dict[str, str]
     front: FirehoseFront = None  # type: ignore[assignment]
 
-    @property
+    @cached_property
     def session(self) -> EmulatorSession:
+        """The account's root."""
         return self.emulator.session()
 
     @property
@@ -139,7 +141,8 @@ class Live:
         iam = self.session.client("iam")
         name = f"u-{uuid.uuid4().hex[:12]}"
         iam.create_user(UserName=name)
-        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
+        if policy["Statement"]:
+            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return self.emulator.session(key["AccessKeyId"], key["SecretAccessKey"])
 

@@ -225,6 +225,64 @@ def _denied(act: Any, session: Any, outputs: dict[str, str]) -> bool:
     return False
 
 
+def _list(bucket: str) -> Any:
+    return lambda s, o: s.client("s3").list_objects_v2(Bucket=o[bucket], MaxKeys=1)
+
+
+def _get(bucket: str, key: str) -> Any:
+    return lambda s, o: s.client("s3").get_object(Bucket=o[bucket], Key=key)
+
+
+def _put(bucket: str, key: str) -> Any:
+    return lambda s, o: s.client("s3").put_object(Bucket=o[bucket], Key=key, Body=b"")
+
+
+def _log_group(name: str) -> Any:
+    return lambda s, o: s.client("logs").create_log_stream(logGroupName=name, logStreamName="x")
+
+
+# What each statement is for, as one call that only it allows. (The stream's right to write
+# its log names a log stream, which this AWS does not tell from its group.)
+PURPOSES: dict[tuple[str, str], Any] = {
+    ("stream", "DeliverEvents"): _put("RawBucketName", "year=x/y"),
+    ("stream", "FindTheBucket"): _list("RawBucketName"),
+    ("transform", "SeeWhatIsMissing"): _list("TransformedBucketName"),
+    ("transform", "HandFailuresOn"): lambda s, o: s.client("sqs").send_message(
+        QueueUrl=o["FailuresUrl"], MessageBody='{"Event": "s3:TestEvent"}'
+    ),
+    ("transform", "WriteItsLog"): _log_group("/aws/lambda/clickstream-transform"),
+    ("crawler", "ReadRows"): _get("TransformedBucketName", "events/none"),
+    ("crawler", "FindFolders"): _list("TransformedBucketName"),
+    ("crawler", "AddPartitions"): ACTS["add partitions"],
+    ("crawler", "LogCrawlers"): _log_group("/aws-glue/crawlers"),
+    ("job", "ReadItsCode"): _get("ScriptsBucketName", "code/none"),
+    ("job", "ListRawEvents"): _list("RawBucketName"),
+    ("job", "ReadRawEvents"): _get("RawBucketName", "year=none"),
+    ("job", "WriteRows"): _put("TransformedBucketName", "events/_"),
+    ("job", "WeighRows"): _get("TransformedBucketName", "events/none"),
+    ("job", "ForgetFormerRows"): lambda s, o: s.client("s3").delete_object(
+        Bucket=o["TransformedBucketName"], Key="events/_"
+    ),
+    ("job", "KeepTheLedger"): _get("TransformedBucketName", "_manifests/none"),
+    ("job", "SeeWhatIsMissing"): _list("TransformedBucketName"),
+    ("job", "SetAside"): _put("RawBucketName", "quarantine/_"),
+    ("job", "LogJobs"): _log_group("/aws-glue/jobs/clickstream-backfill"),
+    ("producer", "PutEvents"): ACTS["put events"],
+    ("analyst", "AskQuestions"): ACTS["ask questions"],
+    ("analyst", "ReadDefinitions"): ACTS["read the table"],
+    ("analyst", "ReadRows"): _get("TransformedBucketName", "events/none"),
+    ("analyst", "KeepResults"): _put("ResultsBucketName", "clickstream/_"),
+    ("analyst", "FindTheBuckets"): _list("ResultsBucketName"),
+}
+
+
+@pytest.mark.parametrize(("actor", "sid"), PURPOSES)
+def test_each_statement_allows_what_no_other_does(live: Live, actor: str, sid: str) -> None:
+    act = PURPOSES[actor, sid]
+    assert not _denied(act, live.as_actor(actor), live.outputs), "denied with it"
+    assert _denied(act, live.as_actor(actor, without=sid), live.outputs), "allowed without it"
+
+
 @pytest.mark.parametrize("actor", MAY)
 def test_people_may_wear_their_roles_and_no_others(live: Live, actor: str) -> None:
     """Whoever this account's IAM lets; a service's role only the service."""

@@ -32,7 +32,6 @@ LITERALS = {
     "AWS::Partition": "aws",
     "AWS::Region": "us-east-1",
     "AWS::AccountId": "123456789012",
-    "StreamLogGroup.Arn": "arn:aws:logs:us-east-1:123456789012:log-group:x",
     "DeliveryStream.Arn": "arn:aws:firehose:us-east-1:123456789012:deliverystream/x",
     "DeadLetters.Arn": "arn:aws:sqs:us-east-1:123456789012:x",
     "Failures.Arn": "arn:aws:sqs:us-east-1:123456789012:y",

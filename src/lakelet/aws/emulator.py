@@ -13,6 +13,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,23 +40,52 @@ class EmulatorFailed(LakeletError):
 class EmulatorSession:
     """As much of a boto3 session as we use, bound to the emulator."""
 
-    def __init__(self, endpoint_url: str, ca_file: Path, access_key: str, secret: str,
-                 token: str | None = None, **endpoints: str) -> None:  # fmt: skip
-        import boto3
-
+    def __init__(
+        self,
+        endpoint_url: str,
+        ca_file: Path,
+        credentials: tuple[str, str, str | None],
+        endpoints: Mapping[str, str],
+    ) -> None:
+        """
+        Args:
+            credentials: access key, secret, session token.
+            endpoints: other addresses for single services.
+        """
         self.region_name = REGION
         self.endpoint_url, self._ca_file, self._endpoints = endpoint_url, ca_file, endpoints
-        self._session = boto3.Session(access_key, secret, token, region_name=REGION)
+        self._credentials = credentials
+        self._clients: dict[str, Any] = {}
 
-    def client(self, service: str, **options: Any) -> Any:
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self._made(service)
+        return self._clients[service]
+
+    def _made(self, service: str) -> Any:
         from botocore.config import Config
 
         endpoint = self._endpoints.get(service, self.endpoint_url)
-        verify = str(self._ca_file) if endpoint.startswith("https") else None
-        config = Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2})
-        options = {"config": config, **options}
-        client: Any = self._session.client  # its overloads name every service
-        return client(service, endpoint_url=endpoint, verify=verify, **options)
+        key, secret, token = self._credentials
+        make: Any = _shared_session().client  # its overloads name every service
+        return make(
+            service,
+            region_name=REGION,
+            endpoint_url=endpoint,
+            verify=str(self._ca_file) if endpoint.startswith("https") else None,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
+            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2}),
+        )
+
+
+@cache
+def _shared_session() -> Any:
+    """One for all: reading the services' models is what makes clients slow to make."""
+    import boto3
+
+    return boto3.Session(region_name=REGION)
 
 
 class Emulator:
@@ -82,12 +113,16 @@ class Emulator:
     def log_file(self) -> Path:
         return self._run / "ministack.log"
 
-    def session(self, access_key: str = ACCOUNT, secret: str = "test",  # noqa: S107
-                token: str | None = None, **endpoints: str) -> EmulatorSession:  # fmt: skip
+    def session(
+        self,
+        access_key: str = ACCOUNT,
+        secret: str = "test",  # noqa: S107 - the emulator's own for its root
+        token: str | None = None,
+        **endpoints: str,
+    ) -> EmulatorSession:
         """By default the account's root; `endpoints`: other addresses for single services."""
-        return EmulatorSession(
-            self.endpoint_url, self.ca_file, access_key, secret, token, **endpoints
-        )
+        credentials = (access_key, secret, token)
+        return EmulatorSession(self.endpoint_url, self.ca_file, credentials, endpoints)
 
     def __enter__(self) -> Self:
         install(self._venv)

@@ -212,7 +212,11 @@ def _role(site: Site) -> Resource:
             "WriteItsLog",
             "its own log group only, which exists already; metrics travel in it (EMF)",
             ("logs:CreateLogStream", "logs:PutLogEvents"),
-            (arn("logs", f"log-group:/aws/lambda/{site.names.function}:*"),),
+            # The group itself for a new stream, what is in it for the lines.
+            (
+                arn("logs", f"log-group:/aws/lambda/{site.names.function}"),
+                arn("logs", f"log-group:/aws/lambda/{site.names.function}:*"),
+            ),
         ),
         *site.kms_statements("s3", "sqs", "secretsmanager"),
     ]

@@ -3,11 +3,11 @@
 from lakelet.aws.cfn import (
     Resource,
     Statement,
+    arn,
     get_att,
     ref,
     resource,
     role,
-    sub,
     tag_list,
     trust_service,
 )
@@ -18,7 +18,7 @@ LOG_STREAM = "S3Delivery"
 
 def stream(site: Site) -> dict[str, Resource]:
     return {
-        "StreamLogGroup": log_group(site, f"/aws/kinesisfirehose/{site.names.base}"),
+        "StreamLogGroup": log_group(site, _log_name(site)),
         "StreamLogStream": resource(
             "AWS::Logs::LogStream",
             {"LogGroupName": ref("StreamLogGroup"), "LogStreamName": LOG_STREAM},
@@ -26,6 +26,10 @@ def stream(site: Site) -> dict[str, Resource]:
         "StreamRole": _role(site),
         "DeliveryStream": _stream(site),
     }
+
+
+def _log_name(site: Site) -> str:
+    return f"/aws/kinesisfirehose/{site.names.base}"
 
 
 def log_group(site: Site, name: str) -> Resource:
@@ -110,12 +114,13 @@ def _role(site: Site) -> Resource:
             "LogFailedDeliveries",
             "delivery errors are told in the stream's own log",
             ("logs:PutLogEvents",),
-            (sub(f"${{StreamLogGroup.Arn}}:log-stream:{LOG_STREAM}"),),
+            # Written out: the group's own Arn ends in `:*`.
+            (arn("logs", f"log-group:{_log_name(site)}:log-stream:{LOG_STREAM}"),),
         ),
         *site.kms_statements("s3"),
     ]
     # Source: Firehose's documentation on access names the account as the external id.
-    only_ours = {"StringEquals": {"sts:ExternalId": sub("${AWS::AccountId}")}}
+    only_ours = {"StringEquals": {"sts:ExternalId": ref("AWS::AccountId")}}
     return role(
         site.names.role("stream"),
         "The delivery stream: writes raw objects, reads none.",
