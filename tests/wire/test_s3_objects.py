@@ -330,6 +330,23 @@ def test_errors(s3: Any, bucket: str) -> None:
     assert code_of(s3.get_object_acl, Bucket=bucket, Key="k") == ("NotImplemented", 501)
 
 
+def test_the_longest_name_is_stored_and_a_longer_one_refused(s3: Any, bucket: str) -> None:
+    for name in ("x" * 246, "folder/" + "x" * 246, "x" * 246 + "/below"):
+        s3.put_object(Bucket=bucket, Key=name, Body=b"v")
+        assert s3.get_object(Bucket=bucket, Key=name)["Body"].read() == b"v"
+    for size in (247, 250, 255, 256, 1_000):
+        arguments = {"Bucket": bucket, "Key": "x" * size}
+        assert code_of(s3.put_object, **arguments, Body=b"v") == ("KeyTooLongError", 400)
+
+
+def test_a_refusal_before_the_body_does_not_spoil_the_next_request(s3: Any, bucket: str) -> None:
+    """boto3 waits for `100 Continue`, and withholds the body of a put that is refused."""
+    for _ in range(2):
+        assert code_of(s3.put_object, Bucket="no-such", Key="k", Body=b"body")[0] == "NoSuchBucket"
+        s3.put_object(Bucket=bucket, Key="k", Body=b"body")
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"body"
+
+
 def test_the_earliest_rule_counts() -> None:
     expiration = expiration_by(
         [Rule("all", "b", 30), Rule("soon", "b", 7, "soon/"), Rule("other", "c", 1)]

@@ -12,7 +12,7 @@ keeps such files from every reader that skips hidden files, as Hive, Athena and 
 Where `a` and `a/b` are both objects, `a` must be a folder; the object moves aside to
 `.lakelet=a` next to it.
 
-What no file name can hold is refused: segments over 255 bytes, keys over 1,024 bytes,
+What no file name can hold is refused: segments over 246 bytes, keys over 1,024 bytes,
 text that is no UTF-8. On a file system that folds case (macOS, by default), keys that
 differ only in case meet in one file.
 """
@@ -23,11 +23,13 @@ from urllib.parse import quote, unquote
 from lakelet.store.errors import BucketNameRefused, KeyRefused, KeyTooLong
 
 KEY_SIZE_BYTES_MAX = 1024  # S3's limit
-NAME_SIZE_BYTES_MAX = 255  # of ext4, xfs, btrfs and APFS
 
 _OURS = ".lakelet"
 _ESCAPED = ".lakelet%"
 _ASIDE = ".lakelet="
+
+# 255 of ext4, xfs, btrfs and APFS, less the room for stepping aside.
+NAME_SIZE_BYTES_MAX = 255 - len(_ASIDE)
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
@@ -105,7 +107,7 @@ def _encode_segment(segment: str) -> str:
     if size_bytes > NAME_SIZE_BYTES_MAX:
         raise KeyTooLong(
             f"Your key has a part of {size_bytes} bytes between slashes; "
-            f"a file system's names have at most {NAME_SIZE_BYTES_MAX}.",
+            f"a file's name has room for {NAME_SIZE_BYTES_MAX}.",
             hint="Put slashes into it, or shorten it.",
         )
     return name

@@ -151,6 +151,8 @@ class WireApp:
             return
         try:
             response = await self._live(exchange)
+            if exchange.request.is_body_withheld:
+                response.headers["Connection"] = "close"
             is_head = exchange.request.method == "HEAD"
             await response.send(send, receive=receive, is_head=is_head)
         except ClientGone:

@@ -35,6 +35,7 @@ class HttpRequest:
     body: bytes = b""
     labels: dict[str, str] = field(default_factory=dict)  # what a REST address names: Bucket, Key
     verified: "Verified | None" = None  # its signature, once that held
+    is_body_begun: bool = False  # somebody asked for it, and so told the client to send it
 
     @classmethod
     def from_scope(cls, scope: AsgiScope, receive: Receive) -> "HttpRequest":
@@ -56,6 +57,15 @@ class HttpRequest:
     def host(self) -> str:
         return self.headers.get("host", "localhost")
 
+    @property
+    def is_body_withheld(self) -> bool:
+        """The client still waits for `100 Continue`.
+
+        A final answer leaves open whether its body follows, so that the connection must
+        end with it: what is sent next would be read as the body that never came.
+        """
+        return self.headers.get("expect", "").lower() == "100-continue" and not self.is_body_begun
+
     @cached_property
     def query(self) -> dict[str, str]:
         """Decoded; the last of repeated names wins, a name without `=` has the value ""."""
@@ -63,6 +73,7 @@ class HttpRequest:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives; once. Raises ClientGone."""
+        self.is_body_begun = True
         while True:
             message = await self.receive()
             if message["type"] == "http.disconnect":
