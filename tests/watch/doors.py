@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import boto3
+import botocore.session
 import uvicorn
 from botocore.config import Config
 
@@ -34,8 +35,21 @@ def served(clock: ManualClock) -> Iterator[tuple[Watch, str]]:
         watch.close()
 
 
-def client(service: str, endpoint: str):
-    return boto3.client(
+def client(service: str, endpoint: str, *, protocol: str | None = None):
+    """A boto3 client; `protocol` makes it speak another of the service's."""
+    session = botocore.session.get_session()
+    if protocol:
+        loader = session.get_component("data_loader")
+        load = loader.load_service_model
+
+        def only_one(name: str, kind: str, *rest, **options):
+            model = load(name, kind, *rest, **options)
+            if kind == "service-2":
+                model["metadata"] |= {"protocol": protocol, "protocols": [protocol]}
+            return model
+
+        loader.load_service_model = only_one
+    return boto3.Session(botocore_session=session).client(
         service,
         endpoint_url=endpoint,
         region_name="us-east-1",

@@ -72,6 +72,28 @@ def test_a_users_metric_is_put_and_read_back(door):
     assert metric == {"Namespace": "Shop", "MetricName": "Carts", "Dimensions": dimensions}
 
 
+@pytest.mark.parametrize("protocol", ["json", "query", "smithy-rpc-v2-cbor"])
+def test_every_protocol_that_clients_choose_is_understood(door, protocol):
+    """botocore of today speaks JSON here, that of before Query, other SDKs CBOR."""
+    clock, _watch, cloudwatch = door
+    speaking = client("cloudwatch", cloudwatch.meta.endpoint_url, protocol=protocol)
+    name = f"By {protocol}"
+    speaking.put_metric_data(Namespace="Spoken", MetricData=[{"MetricName": name, "Value": 2.5}])
+    answer = speaking.get_metric_statistics(
+        Namespace="Spoken", MetricName=name, Period=60, Statistics=["Sum"], **span(clock)
+    )
+    assert [datapoint["Sum"] for datapoint in answer["Datapoints"]] == [2.5]
+    assert error_code(speaking.delete_alarms, AlarmNames=["none"]) == "ResourceNotFound"
+
+
+def test_a_long_request_comes_compressed(door):
+    _clock, _watch, cloudwatch = door
+    data = [{"MetricName": f"metric-with-a-long-name-{n}", "Value": n} for n in range(700)]
+    cloudwatch.put_metric_data(Namespace="Long", MetricData=data)
+    pages = cloudwatch.get_paginator("list_metrics").paginate(Namespace="Long")
+    assert sum(len(page["Metrics"]) for page in pages) == 700
+
+
 def test_statistic_values_and_old_timestamps(door):
     clock, _watch, cloudwatch = door
     at = clock.now() - timedelta(minutes=30)
