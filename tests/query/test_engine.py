@@ -141,10 +141,9 @@ def test_a_queued_query_is_cancelled_at_once(lake):
 
 
 def test_a_running_query_stops_when_told(lake):
-    endless = (
-        "SELECT count(*) FROM UNNEST(SEQUENCE(1, 40000)) a (x), UNNEST(SEQUENCE(1, 400000)) b (y)"
-    )
-    execution_id = lake.engine.start(f"{endless} WHERE sqrt(x * y + 1) < 0")
+    numbers = "UNNEST(SEQUENCE(1, 10000))"
+    endless = f"SELECT count(*) FROM {numbers} a (x), {numbers} b (y), {numbers} c (z)"
+    execution_id = lake.engine.start(f"{endless} WHERE sqrt(x * y + z) < 0")
     thread = threading.Thread(target=lake.engine.run, args=(execution_id,))
     thread.start()
     while execution_id not in lake.engine._runs or not lake.engine._runs[execution_id].cursor:

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from lakelet.catalog.crawl import apply_crawl, plan_crawl
-from lakelet.model.swap import Aside, Swap, aside_key
+from lakelet.model.layout import aside_key
+from lakelet.model.swap import Aside, Swap
 from lakelet.query.parse import parse_query
 from tests.catalog.lake import BUCKET, LATER_NS, parquet, put_day
 from tests.query.conftest import a_day
