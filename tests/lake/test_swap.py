@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from lakelet.lake.swap import GRACE, LEFT_AFTER, Staging, settle, sweep
 from lakelet.model.errors import ObjectNotFound
-from lakelet.model.swap import ASIDE_PREFIX, SWAP_PREFIX, Swap, View, read_swaps, read_view
+from lakelet.model.layout import ASIDE_PREFIX, SWAP_PREFIX
+from lakelet.model.swap import Swap, View, read_swaps, read_view
 from lakelet.testing.clock import ManualClock
 from tests.lake.lake import Cut, KillableStore
 

@@ -14,8 +14,7 @@ from lakelet.aws.site import Site
 from lakelet.aws.template_catalog import OUR_ACCOUNT_ONLY, glue_common, security_configuration
 from lakelet.aws.template_function import transform_statements
 from lakelet.aws.template_stream import log_group
-from lakelet.lake.ledger import COMPACTION_PREFIX
-from lakelet.model.swap import ASIDE_PREFIX, SWAP_PREFIX
+from lakelet.model.layout import ASIDE_PREFIX, COMPACTION_PREFIX, SWAP_PREFIX
 
 
 def job(site: Site) -> dict[str, Resource]:

@@ -16,12 +16,13 @@ from lakelet.aws.keyring import secret_name
 from lakelet.aws.runner import read_keyring
 from lakelet.aws.site import Site
 from lakelet.aws.stack import remedy_of
-from lakelet.lake.ledger import RECEIPT_PREFIX, Counts, Receipt
+from lakelet.lake.ledger import Counts, Receipt
 from lakelet.lake.quarantine import compile_condition, read_rejects, summarise
 from lakelet.lake.rebuild import manifest_of, swap_id
 from lakelet.lake.replay import choose
 from lakelet.lake.replay import replay as rehearse
 from lakelet.model.errors import LakeletError, ObjectNotFound, Outcome
+from lakelet.model.layout import receipt_key
 from lakelet.model.manifest import Manifest
 from lakelet.model.pipeline import Pipeline
 from lakelet.store.s3 import S3ObjectStore
@@ -119,7 +120,7 @@ class Tending:
             tuple(present),
         )
         if receipt.changed:
-            key = f"{RECEIPT_PREFIX}{receipt.id}.json"
+            key = receipt_key(receipt.id)
             bucket = self._pipeline.transformed_bucket
             store.put(bucket, key, receipt.encode(), content_type="application/json")
         return receipt

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakelet.lake.ledger import COMPACTION_PREFIX, Compaction, Each, Part, read_manifests
+from lakelet.lake.ledger import Compaction, Each, Part, read_manifests
 from lakelet.lake.merge import (
     Keep,
     Source,
@@ -29,6 +29,7 @@ from lakelet.lake.seen import SeenStore
 from lakelet.lake.swap import Staging
 from lakelet.lake.viewed import ViewedStore
 from lakelet.model.contract import Contract
+from lakelet.model.layout import COMPACTION_PREFIX
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import Clock, ObjectInfo, ObjectStore
 from lakelet.model.swap import read_view

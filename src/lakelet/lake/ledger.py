@@ -9,8 +9,10 @@ from itertools import groupby
 from typing import Any
 
 from lakelet.model.layout import (
+    COMPACTION_PREFIX,
     MANIFEST_PREFIX,
     QUARANTINE_PREFIX,
+    RECEIPT_PREFIX,
     parse_delivered_name,
     raw_key_of_manifest,
 )
@@ -18,9 +20,6 @@ from lakelet.model.manifest import Manifest, Output
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import ObjectInfo, ObjectStore
 from lakelet.model.swap import View, read_view
-
-COMPACTION_PREFIX = "_compactions/"
-RECEIPT_PREFIX = "_receipts/"
 
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]  # `map`, or an executor's
 

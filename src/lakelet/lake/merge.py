@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakelet.lake.footer import read_metadata
-from lakelet.lake.ledger import COMPACTION_PREFIX, Compaction, Part
-from lakelet.model.layout import day_folder
+from lakelet.lake.ledger import Compaction, Part
+from lakelet.model.layout import compacted_key, compaction_key
 from lakelet.model.manifest import Output
 from lakelet.model.ports import ObjectStore
 from lakelet.transform import parquet_writer
@@ -84,7 +84,7 @@ def _write(
     without: frozenset[str],
 ) -> Compaction:
     name = hashlib.sha256("\n".join(part.key for part in parts).encode()).hexdigest()[:24]
-    key = f"{table}/{day_folder(day)}compacted-{name}.snappy.parquet"
+    key = compacted_key(table, day, name)
     schema = common_schema([read_schema(store, bucket, source.key) for source in sources])
     sink = parquet_writer(store, bucket, key, schema)
     kept: list[Part] = []
@@ -113,10 +113,7 @@ def _write(
 
 
 def entry_key(entry: Compaction) -> str:
-    name = entry.output.key.rsplit("/", 1)[-1].removesuffix(".snappy.parquet")
-    return (
-        f"{COMPACTION_PREFIX}{entry.table}/{day_folder(date.fromisoformat(entry.day))}{name}.json"
-    )
+    return compaction_key(entry.table, date.fromisoformat(entry.day), entry.output.key)
 
 
 def source_of(entry: Compaction) -> Source:

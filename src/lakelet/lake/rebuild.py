@@ -13,13 +13,13 @@ from typing import Any
 
 from lakelet.lake.compact import read_compactions
 from lakelet.lake.errors_zone import ErrorsUndone
-from lakelet.lake.ledger import RECEIPT_PREFIX, Counts, Receipt
+from lakelet.lake.ledger import Counts, Receipt
 from lakelet.lake.merge import merge, source_of
 from lakelet.lake.seen import SeenStore
 from lakelet.lake.swap import Staging
 from lakelet.model.contract import Contract, Keyring
 from lakelet.model.errors import ObjectNotFound
-from lakelet.model.layout import is_error_key, manifest_key
+from lakelet.model.layout import RECEIPT_PREFIX, is_error_key, manifest_key, receipt_key
 from lakelet.model.manifest import Manifest
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import ObjectStore
@@ -83,7 +83,7 @@ def rebuild(
         if dry_run or not (changed or twice):
             staging.abandon()
             return receipt
-        key = f"{RECEIPT_PREFIX}{receipt.id}.json"
+        key = receipt_key(receipt.id)
         staging.put(
             pipeline.transformed_bucket, key, receipt.encode(), content_type="application/json"
         )

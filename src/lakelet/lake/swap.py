@@ -14,14 +14,13 @@ from types import TracebackType
 
 from lakelet.lake.viewed import ViewedStore
 from lakelet.model.errors import ObjectNotFound
+from lakelet.model.layout import ASIDE_PREFIX, aside_key
 from lakelet.model.ports import Buffer, ObjectInfo, ObjectStore, ObjectWriter
 from lakelet.model.swap import (
-    ASIDE_PREFIX,
     Address,
     Aside,
     Swap,
     View,
-    aside_key,
     read_swaps,
     read_view,
 )

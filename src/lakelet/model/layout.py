@@ -7,6 +7,10 @@ from datetime import UTC, date, datetime
 
 QUARANTINE_PREFIX = "quarantine/"
 MANIFEST_PREFIX = "_manifests/"
+COMPACTION_PREFIX = "_compactions/"  # the ledger's entries for files that became one
+RECEIPT_PREFIX = "_receipts/"  # of replays and reprocessings
+SWAP_PREFIX = "_swaps/"  # changes of many objects, see swap.py
+ASIDE_PREFIX = "_aside/"  # their objects, until each change is settled
 
 _DELIVERED = re.compile(
     r"^(?P<stream>[a-zA-Z0-9_.-]{1,64})-(?P<version>\d+)"
@@ -79,6 +83,29 @@ def manifest_key(raw_key: str) -> str:
 
 def raw_key_of_manifest(key: str) -> str:
     return key.removeprefix(MANIFEST_PREFIX).removesuffix(".json")
+
+
+def compacted_key(table: str, day: date, name: str) -> str:
+    return f"{table}/{day_folder(day)}compacted-{name}.snappy.parquet"
+
+
+def compaction_key(table: str, day: date, compacted: str) -> str:
+    """In the transformed bucket: the entry of one compacted file."""
+    name = compacted.rsplit("/", 1)[-1].removesuffix(".snappy.parquet")
+    return f"{COMPACTION_PREFIX}{table}/{day_folder(day)}{name}.json"
+
+
+def receipt_key(receipt_id: str) -> str:
+    return f"{RECEIPT_PREFIX}{receipt_id}.json"
+
+
+def swap_key(swap_id: str) -> str:
+    return f"{SWAP_PREFIX}{swap_id}.json"
+
+
+def aside_key(swap_id: str, key: str) -> str:
+    """Where a change keeps its new object for `key` until it is settled."""
+    return f"{ASIDE_PREFIX}{swap_id}/{key}"
 
 
 def error_prefix_root(error_prefix: str) -> str:

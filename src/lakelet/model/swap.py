@@ -16,10 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from lakelet.model.layout import SWAP_PREFIX, swap_key
 from lakelet.model.ports import ObjectInfo, ObjectStore
-
-SWAP_PREFIX = "_swaps/"
-ASIDE_PREFIX = "_aside/"
 
 Address = tuple[str, str]  # bucket, key
 
@@ -51,7 +49,7 @@ class Swap:
 
     @property
     def key(self) -> str:
-        return f"{SWAP_PREFIX}{self.id}.json"
+        return swap_key(self.id)
 
     def encode(self) -> bytes:
         values = {
@@ -77,11 +75,6 @@ class Swap:
             },
             {(bucket, key): tuple(over) for bucket, key, over in values["hidden"]},
         )
-
-
-def aside_key(swap_id: str, key: str) -> str:
-    """Where a swap keeps its new object for `key` until it is settled."""
-    return f"{ASIDE_PREFIX}{swap_id}/{key}"
 
 
 @dataclass(frozen=True, slots=True)
