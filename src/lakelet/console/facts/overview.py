@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from lakelet.console.facts.series import Minutes, is_flowing
 from lakelet.node.bill import bill_report, measured_usage
@@ -161,8 +162,23 @@ def alarm_facts(status: AlarmStatus) -> Facts:
     }
 
 
+# A fortnight of metrics is added up for it: not at each redraw of each open page.
+BILL_SECONDS = 30.0
+_bills: "WeakKeyDictionary[Node, tuple[float, Facts]]" = WeakKeyDictionary()
+
+
 def bill(node: "Node") -> Facts | None:
-    """The month on AWS at this pace; None before the first event."""
+    """The month on AWS at this pace, half a minute old at most; None before the first event."""
+    kept = _bills.get(node)
+    if kept is not None and node.clock.monotonic() - kept[0] < BILL_SECONDS:
+        return kept[1]
+    made = _bill(node)
+    if made is not None:
+        _bills[node] = (node.clock.monotonic(), made)
+    return made
+
+
+def _bill(node: "Node") -> Facts | None:
     measured = measured_usage(node.watch.history, node.pipeline, node.clock.now())
     if not measured.usage.events:
         return None
