@@ -11,6 +11,7 @@ import pytest
 from lakelet.aws import glue_job
 from lakelet.aws.backlog import Span, backlog, balanced
 from lakelet.aws.runner import Runner
+from lakelet.lake.rebuild import separate
 from lakelet.model.ports import ObjectInfo
 from tests.lake.lake import OLD, PIPELINE, RAW, START, TestLake, event
 
@@ -145,9 +146,10 @@ def test_after_compaction_each_event_is_there_once(compacted):
 def test_a_compacted_object_transformed_again_is_not_there_twice(compacted):
     lake, runner = compacted
     again = [lake.delivered[0].key, lake.delivered[3].key]
-    glue_job.separate(runner, frozenset(again), lake.clock)
     for key in again:
         glue_job.transform_one(runner, key, again=True)
+    assert {finding.code for finding in lake.audit().findings} == {"output.twice"}
+    separate(lake.store, PIPELINE, frozenset(again), lake.clock.now())
     # The duplicates that compaction had found are back until the next one finds them again.
     assert sorted(set(lake.ids())) == [f"e{n}" for n in range(6)]
     found = lake.audit()

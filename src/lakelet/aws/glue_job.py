@@ -30,6 +30,7 @@ from lakelet.aws.environment import (
     decode_declaration,
 )
 from lakelet.aws.runner import Runner, s3_runner
+from lakelet.lake.rebuild import separate
 from lakelet.model.errors import LakeletError
 from lakelet.model.keyring import parse_keyring
 from lakelet.model.manifest import Manifest
@@ -174,16 +175,19 @@ def _transform(spark: Any, arguments: JobArguments, runner: Runner) -> Summary:
     objects = list(backlog(runner.store, runner.pipeline, arguments.span, again=arguments.again))
     if not objects:
         return summarise([])
-    if arguments.again:
-        separate(runner, frozenset(info.key for info in objects), SystemClock())
     tasks = balanced(objects, spark.sparkContext.defaultParallelism * TASKS_PER_CORE)
     rows = [(number, info.key) for number, infos in enumerate(tasks) for info in infos]
     # By range, not by hash: the tasks are balanced already, each shall be a partition.
     frame = spark.createDataFrame(rows, "task int, key string").repartitionByRange(
         len(tasks), "task"
     )
-    results = frame.mapInArrow(transform_keys(arguments), RESULT_DDL).collect()
-    return summarise([row.asDict() for row in results])
+    results = [
+        row.asDict() for row in frame.mapInArrow(transform_keys(arguments), RESULT_DDL).collect()
+    ]
+    if arguments.again:
+        made = frozenset(row["key"] for row in results if row["made"])
+        separate(runner.store, runner.pipeline, made, SystemClock().now())
+    return summarise(results)
 
 
 def compact(runner: Runner, span: Span, clock: Clock) -> int:
@@ -201,21 +205,6 @@ def compact(runner: Runner, span: Span, clock: Clock) -> int:
     made = apply_compaction(store, pipeline, runner.contract, plans, clock, deduplicate=True)
     _settle(runner, clock)
     return sum(len(plan.sources) for plan in plans) if made else 0
-
-
-def separate(runner: Runner, raw_keys: frozenset[str], clock: Clock) -> None:
-    """Cut rows out of merged files whose raw objects are about to be transformed again."""
-    from lakelet.lake.rebuild import take_apart
-    from lakelet.lake.swap import Staging
-
-    now = clock.now()
-    staging = Staging(
-        runner.store, runner.pipeline.transformed_bucket, f"separate-{now:%Y%m%dT%H%M%S%f}"
-    )
-    take_apart(staging, runner.pipeline, raw_keys, now)
-    if not staging.is_empty:
-        staging.commit(now)
-        _settle(runner, clock)
 
 
 def _settle(runner: Runner, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from lakelet.aws.site import Site
 from lakelet.aws.stack import remedy_of
 from lakelet.lake.ledger import Counts, Receipt
 from lakelet.lake.quarantine import compile_condition, read_rejects, summarise
-from lakelet.lake.rebuild import manifest_of, swap_id
+from lakelet.lake.rebuild import manifest_of, separate, swap_id
 from lakelet.lake.replay import choose
 from lakelet.lake.replay import replay as rehearse
 from lakelet.model.errors import LakeletError, ObjectNotFound, Outcome
@@ -142,6 +142,8 @@ class Tending:
             batch = keys[start : start + INVOKE_KEYS_MAX]
             tell({"done": start, "total": len(keys), "key": batch[0]})
             self.invoke({**s3_event(self._pipeline.raw_bucket, batch), "again": True})
+        # Their rows may also lie in files that the job's compaction merged.
+        separate(self.store, self._pipeline, frozenset(keys), datetime.now(UTC))
 
     def invoke(self, event: Mapping[str, Any]) -> None:
         answer = self._session.client("lambda").invoke(

@@ -8,7 +8,7 @@ objects, and not single rejects: docs/decisions/replay.md.)
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from lakelet.lake.compact import read_compactions
@@ -16,7 +16,7 @@ from lakelet.lake.errors_zone import ErrorsUndone
 from lakelet.lake.ledger import Counts, Receipt
 from lakelet.lake.merge import merge, source_of
 from lakelet.lake.seen import SeenStore
-from lakelet.lake.swap import Staging
+from lakelet.lake.swap import Staging, settle
 from lakelet.model.contract import Contract, Keyring
 from lakelet.model.errors import ObjectNotFound
 from lakelet.model.layout import RECEIPT_PREFIX, is_error_key, manifest_key, receipt_key
@@ -145,6 +145,23 @@ def take_apart(
                 without=raw_keys,
             )
     return twice
+
+
+def separate(
+    store: ObjectStore, pipeline: Pipeline, raw_keys: frozenset[str], now: datetime
+) -> None:
+    """Cut rows out of merged files whose raw objects somebody has just transformed again.
+
+    For the home where many hands transform and nothing can stage their work: on AWS. After
+    the transform, not before: cut short in between, events are there twice, which the audit
+    names and doing it again mends; the other way round they would be missing.
+    """
+    bucket = pipeline.transformed_bucket
+    staging = Staging(store, bucket, f"separate-{now:%Y%m%dT%H%M%S%f}")
+    take_apart(staging, pipeline, raw_keys, now)
+    if not staging.is_empty:
+        staging.commit(now)
+        settle(store, bucket, now, grace=timedelta(0))
 
 
 def _is_there(store: ObjectStore, bucket: str, key: str) -> bool:
