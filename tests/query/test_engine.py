@@ -82,6 +82,7 @@ def test_a_database_a_query_does_not_name_is_its_contexts(lake):
     assert lake.run("SELECT * FROM events", database="other")["Status"]["State"] == "FAILED"
     assert lake.rows("SELECT count(*) FROM shop.events", database="other") == [("12",)]
     assert lake.rows("SELECT count(*) FROM awsdatacatalog.shop.events") == [("12",)]
+    assert lake.rows("SELECT max(shop.events.day) FROM shop.events") == [("10",)]
     assert lake.rows('SELECT count(*) FROM "SHOP"."Events"') == [("12",)]
 
 

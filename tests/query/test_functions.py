@@ -283,6 +283,9 @@ cast(timestamp '2012-10-31 01:00:00 UTC' at time zone 'America/Los_Angeles' as v
 timestamp '2020-06-01 12:00:00' at time zone 'America/New_York' => 2020-06-01 08:00:00.000
 typeof(timestamp '2020-01-01 00:00:00') => timestamp(3)
 date_add('day', 1, timestamp '2020-01-01 00:00:00') > timestamp '2020-01-01 00:00:00' => true
+interval '1' day => 1 00:00:00.000
+interval '90' minute => 0 01:30:00.000
+interval '14' month => 1-2
 current_date - interval '1' day < current_date => true
 """
 
@@ -419,6 +422,17 @@ SHAPES = [
         "SELECT CAST(d AS varchar) FROM UNNEST(SEQUENCE(date '2020-01-01', date '2020-01-02',"
         " INTERVAL '1' DAY)) AS t (d)",
         [("2020-01-01",), ("2020-01-02",)],
+    ),
+    ("SELECT x, y FROM UNNEST(ARRAY[1, 2], ARRAY['a']) AS t (x, y)", [(1, "a"), (2, None)]),
+    (
+        "SELECT i, k, v FROM (VALUES (1, MAP(ARRAY['a', 'b'], ARRAY[5, 6]))) AS t (i, m)"
+        " CROSS JOIN UNNEST(map_filter(m, (k, v) -> v > 5)) AS u (k, v)",
+        [(1, "b", 6)],
+    ),
+    (
+        "SELECT i, a, b FROM (VALUES (1, ARRAY[ROW(2, 'x')])) AS t (i, rows)"
+        " CROSS JOIN UNNEST(rows) AS u (a, b)",
+        [(1, 2, "x")],
     ),
     ("VALUES (1, 'a'), (2, 'b')", [(1, "a"), (2, "b")]),
     ("SELECT 1 UNION ALL SELECT 2 ORDER BY 1 DESC", [(2,), (1,)]),

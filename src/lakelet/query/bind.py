@@ -68,6 +68,11 @@ def bind(tree: exp.Expr, catalog: Catalog, database: str) -> Bound:
     # The root itself may be replaced (`TABLE events`), so it hangs in a holder.
     holder = exp.Paren(this=tree)
     _bind_tables(holder, bound, catalog, database, 0)
+    for column in holder.find_all(exp.Column):
+        if column.args.get("db"):
+            # `shop.events.day`: the scan has the table's name as its alias, and no more.
+            column.set("db", None)
+            column.set("catalog", None)
     bound.tree = holder.this
     return bound
 

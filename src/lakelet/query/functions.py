@@ -38,6 +38,8 @@ def to_duckdb(tree: exp.Expr, maps: frozenset[str] = frozenset()) -> exp.Expr:
 def _rewrite(node: exp.Expr, maps: frozenset[str]) -> exp.Expr:
     if isinstance(node, exp.Anonymous):
         return _call(node, maps)
+    if isinstance(node, exp.Unnest):
+        return _unnest(node, maps)
     special = _NODES.get(type(node))
     return special(node) if special else node
 
@@ -343,6 +345,34 @@ def _extract(node: exp.Expr) -> exp.Expr:
     if part in ("yow", "year_of_week"):
         return fill("isoyear($1)", [node.args["expression"]])
     return node
+
+
+def _unnest(node: exp.Unnest, maps: frozenset[str]) -> exp.Expr:
+    """UNNEST of a map, of several arrays, or of rows, which gives several columns."""
+    alias = node.args.get("alias")
+    given = node.expressions
+    columns = alias.args.get("columns") or [] if isinstance(alias, exp.TableAlias) else []
+    if len(given) == 1 and _is_map(given[0], maps):
+        both = (f"map_{part}($1)" for part in ("keys", "values"))
+        body = fill(f"list_zip({', '.join(both)})", given)
+    elif len(given) > 1:
+        body = fill("list_zip($*)", given)
+    elif len(columns) > 1 and not node.args.get("offset"):
+        body = given[0].copy()
+    else:
+        return node
+    if node.args.get("offset"):
+        raise QueryFailed(
+            "NOT_SUPPORTED", "UNNEST of several columns WITH ORDINALITY is not supported here"
+        )
+    # The rows first, then their fields as columns.
+    rows = exp.select(exp.alias_(exp.Anonymous(this="unnest", expressions=[body]), "__row"))
+    fields = exp.select(exp.Anonymous(this="unnest", expressions=[exp.column("__row")]))
+    query = exp.Subquery(this=fields.from_(rows.subquery("__rows")))
+    if isinstance(node.parent, exp.From):
+        query.set("alias", alias)
+        return query
+    return exp.Lateral(this=query, alias=alias)
 
 
 def _data_type(node: exp.Expr) -> exp.Expr:

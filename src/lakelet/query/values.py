@@ -83,6 +83,11 @@ def text_of(value: Any) -> str:
         return _interval(value)
     if isinstance(value, bytes):
         return value.hex(" ")
+    if isinstance(value, pa.MonthDayNano):
+        months, days, nanoseconds = value
+        if months:
+            return f"{months // 12}-{months % 12}"  # Trino's year to month
+        return _interval(timedelta(days=days, microseconds=nanoseconds // 1_000))
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}={text_of(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
