@@ -34,6 +34,7 @@ from lakelet.node.queries import QueryRunner
 from lakelet.node.queue import TransformQueue
 from lakelet.node.rounds import Round, Rounds
 from lakelet.node.schedule import parse_schedule
+from lakelet.node.state_check import check_state
 from lakelet.node.tables import crawl, ensure_tables, workgroup_configuration
 from lakelet.node.toolbox import make_toolbox, read_ingest
 from lakelet.node.webhooks import post_webhook
@@ -88,6 +89,7 @@ class Node:
         try:
             if config:
                 folder.declaration.write_text(config.read_text("utf-8"), "utf-8")
+            check_state(folder.state)
             self._wire()
         except BaseException:
             folder.release()
