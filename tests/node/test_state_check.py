@@ -9,9 +9,7 @@ NAMES = ["catalog", "ingest", "ledger", "queries", "queue", "watch/metrics"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "content", [os.urandom(8_192), b"SQLite format 3\0" + b"\xff" * 4_080, b""]
-)
+@pytest.mark.parametrize("content", [b"x" * 8_192, b"SQLite format 3\0" + b"\xff" * 4_080])
 def test_damage_is_told_with_the_way_out(tmp_path, name, content):
     path = tmp_path / f"{name}.sqlite"
     path.parent.mkdir(exist_ok=True)
