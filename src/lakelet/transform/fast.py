@@ -239,6 +239,8 @@ def _parse(
             parse_options=pj.ParseOptions(
                 explicit_schema=shape.schema, unexpected_field_behavior=unexpected
             ),
+            # Its threads' arenas in the default pool cost 30 MB that never come back.
+            memory_pool=pa.system_memory_pool(),
         )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None

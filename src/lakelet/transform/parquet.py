@@ -50,6 +50,7 @@ class _ParquetSink:
             use_dictionary=_dictionary_columns(schema),
             write_statistics=True,
             store_schema=False,
+            memory_pool=pa.system_memory_pool(),
         )
 
     def write(self, table: pa.Table) -> None:

@@ -1,0 +1,390 @@
+"""Raw .gz to partitioned Parquet: ours beside others' ways, in one run, with ratios.
+
+    python bench/transform.py [--events 200000] [--rounds 3] [--spark] [--memory]
+
+Ways:
+    lakelet     `process`, whole: contract, personal data, duplicates, quarantine, manifest
+    floor       inflate, parse and encode with the same libraries, and nothing else
+    duckdb      COPY of the same work: types, computed columns, emails out, first of each id
+    per-record  a Lambda of the usual kind: json.loads a line, a dict an event, pandas,
+                awswrangler (on a tenth of the events: it is slow)
+    spark       PySpark local[2], the same columns (--spark)
+
+Ways take turns, and the best round of each counts: on a shared machine noise only slows.
+"""
+
+import argparse
+import contextlib
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.json as pj
+import pyarrow.parquet as pq
+from isal import igzip
+
+from lakelet.contract import load_declaration
+from lakelet.model.manifest import Manifest
+from lakelet.store.disk import DiskObjectStore
+from lakelet.testing.traffic import TrafficMix, generate
+from lakelet.transform import Records, process, raw_object
+
+DECLARATION = load_declaration(None)
+PIPELINE, CONTRACT = DECLARATION.pipeline, DECLARATION.contract
+UNTIL = datetime(2026, 3, 9, 12, tzinfo=UTC)
+NAME = "clickstream-1-2026-03-09-12-00-00-00000000-0000-4000-8000-{:012d}.gz"
+CLEAN = TrafficMix(late=0, duplicate=0, broken=0, undeclared=0)
+MIXES = {
+    "clean": CLEAN,
+    "1 % broken": TrafficMix(late=0, duplicate=0, broken=0.01, undeclared=0),
+    "20 % undeclared": TrafficMix(late=0, duplicate=0, broken=0, undeclared=0.2),
+    "as in life": TrafficMix(),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some events as raw objects in a folder: one large, or many of 5 MB."""
+
+    folder: Path
+    keys: tuple[str, ...]
+    events: int
+    size_bytes: int
+
+    @property
+    def paths(self) -> list[Path]:
+        return [self.folder / PIPELINE.raw_bucket / key for key in self.keys]
+
+
+def write_sample(folder: Path, lines: list[bytes], size_bytes_max: int) -> Sample:
+    store = DiskObjectStore(folder)
+    for bucket in PIPELINE.buckets:
+        store.create_bucket(bucket)
+    keys, part, size_bytes = [], list[bytes](), 0
+    for line in [*lines, b""]:
+        if size_bytes > size_bytes_max or (not line and part):
+            keys.append("year=2026/month=03/day=09/" + NAME.format(len(keys)))
+            store.put(PIPELINE.raw_bucket, keys[-1], gzip.compress(b"\n".join(part), 6))
+            part, size_bytes = [], 0
+        part.append(line)
+        size_bytes += len(line) + 1
+    return Sample(folder, tuple(keys), len(lines), sum(map(len, lines)) + len(lines))
+
+
+def traffic(count: int, mix: TrafficMix) -> list[bytes]:
+    return list(generate(count, until=UNTIL, mix=mix))
+
+
+# --- the ways -----------------------------------------------------------------------
+
+
+def lakelet(sample: Sample) -> list[Manifest]:
+    store = DiskObjectStore(sample.folder)
+    objects = [raw_object(store, PIPELINE.raw_bucket, key) for key in sample.keys]
+    return [process(store, PIPELINE, CONTRACT, raw, ahead=read_ahead) for raw in objects]
+
+
+def read_ahead(records: Iterator[Records]) -> Iterator[Records]:
+    """One block is read on a second thread while another is written."""
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(next, records, None)
+        while (found := waiting.result()) is not None:
+            waiting = executor.submit(next, records, None)
+            yield found
+
+
+_TEXT = [
+    *("event_id", "event_type", "timestamp", "user_id", "session_id", "page_url", "product_id"),
+    *("product_name", "product_category", "search_query", "device_type", "browser", "country"),
+    *("city", "ip_address", "email"),
+]
+FLOOR_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in _TEXT]
+    + [("product_price", pa.float64()), ("quantity", pa.int64())]
+    + [("search_results_count", pa.int64())]
+)
+
+
+def floor(sample: Sample) -> None:
+    options = pj.ParseOptions(explicit_schema=FLOOR_SCHEMA, unexpected_field_behavior="ignore")
+    for number, path in enumerate(sample.paths):
+        data = igzip.decompress(path.read_bytes())
+        table = pj.read_json(
+            pa.BufferReader(data),
+            read_options=pj.ReadOptions(block_size=2 << 20),
+            parse_options=options,
+        )
+        pq.write_table(table, sample.folder / f"floor-{number}.parquet", compression="snappy")
+
+
+EMAIL = r"[A-Za-z0-9._%+-]+(@|%40)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+DUCKDB_COPY = """
+COPY (
+  SELECT event_id, event_type, event_timestamp, user_id, session_id,
+    regexp_replace(page_url, '{email}', '***', 'g') AS page_url,
+    product_id, product_name, product_category, product_price, quantity,
+    regexp_replace(search_query, '{email}', '***', 'g') AS search_query,
+    search_results_count, device_type, browser, country, city,
+    CASE WHEN event_type = 'purchase'
+      THEN coalesce(product_price, 0) * coalesce(quantity, 1) ELSE 0 END AS revenue,
+    hour(event_timestamp)::INTEGER AS hour, dayname(event_timestamp) AS day_of_week,
+    event_timestamp::DATE AS event_date, TIMESTAMP '2026-03-09 12:00:00' AS received_at,
+    strftime(event_timestamp, '%Y') AS year, strftime(event_timestamp, '%m') AS month,
+    strftime(event_timestamp, '%d') AS day
+  FROM (
+    SELECT *, "timestamp" AS event_timestamp
+    FROM read_json({paths}, format = 'newline_delimited', compression = 'gzip', columns = {{
+      event_id: 'VARCHAR', event_type: 'VARCHAR', "timestamp": 'TIMESTAMP', user_id: 'VARCHAR',
+      session_id: 'VARCHAR', page_url: 'VARCHAR', product_id: 'VARCHAR', product_name: 'VARCHAR',
+      product_category: 'VARCHAR', product_price: 'DOUBLE', quantity: 'INTEGER',
+      search_query: 'VARCHAR', search_results_count: 'INTEGER', device_type: 'VARCHAR',
+      browser: 'VARCHAR', country: 'VARCHAR', city: 'VARCHAR' }})
+    QUALIFY row_number() OVER (PARTITION BY event_id) = 1)
+) TO '{target}' (FORMAT parquet, COMPRESSION snappy, PARTITION_BY (year, month, day))
+"""
+
+
+def with_duckdb(sample: Sample) -> None:
+    import duckdb
+
+    target = sample.folder / "duckdb"
+    shutil.rmtree(target, ignore_errors=True)
+    paths = str([str(path) for path in sample.paths])
+    with duckdb.connect() as connection:
+        connection.execute("SET threads = 2")
+        connection.execute(DUCKDB_COPY.format(paths=paths, target=target, email=EMAIL))
+
+
+def per_record(sample: Sample) -> None:
+    """What a first version of such a Lambda looks like, with the same columns to fill."""
+    import awswrangler
+    import boto3
+    import pandas
+
+    pattern = re.compile(EMAIL)
+    for path in sample.paths:
+        records = []
+        for line in gzip.decompress(path.read_bytes()).decode().splitlines():
+            event = json.loads(line)
+            at = datetime.fromisoformat(event["timestamp"])
+            price, quantity = event.get("product_price"), event.get("quantity")
+            price = float(price) if price is not None else None
+            quantity = int(quantity) if quantity is not None else None
+            purchase = event["event_type"] == "purchase"
+            record = {name: event.get(name) for name in _TEXT[:-2] if name != "timestamp"}
+            record["page_url"] = pattern.sub("***", record["page_url"] or "")
+            record |= {
+                "event_timestamp": at.replace(tzinfo=None),
+                "product_price": price,
+                "quantity": quantity,
+                "search_results_count": event.get("search_results_count"),
+                "revenue": (price or 0) * (quantity or 1) if purchase else 0.0,
+                "hour": at.hour,
+                "day_of_week": at.strftime("%A"),
+                "event_date": at.date(),
+                "year": at.strftime("%Y"),
+                "month": at.strftime("%m"),
+                "day": at.strftime("%d"),
+            }
+            records.append(record)
+        frame = pandas.DataFrame(records).drop_duplicates("event_id")
+        awswrangler.s3.to_parquet(
+            frame,
+            "s3://bench/events/",
+            dataset=True,
+            mode="append",
+            partition_cols=["year", "month", "day"],
+            compression="snappy",
+            boto3_session=boto3.Session(region_name="us-east-1"),
+        )
+
+
+def with_spark(sample: Sample) -> None:
+    from pyspark.sql import SparkSession, functions
+
+    spark = SparkSession.builder.master("local[2]").getOrCreate()
+    frame = spark.read.json([str(path) for path in sample.paths])
+    at = functions.to_timestamp("timestamp")
+    frame = frame.dropDuplicates(["event_id"]).drop("ip_address", "email", "timestamp")
+    frame = frame.withColumn("event_timestamp", at).withColumn("hour", functions.hour(at))
+    for name, pattern in (("year", "yyyy"), ("month", "MM"), ("day", "dd")):
+        frame = frame.withColumn(name, functions.date_format(at, pattern))
+    frame.write.mode("overwrite").partitionBy("year", "month", "day").parquet(
+        str(sample.folder / "spark")
+    )
+
+
+# --- measuring ------------------------------------------------------------------------
+
+
+def best_rates(
+    ways: dict[str, Callable[[Sample], object]], samples: dict[str, Sample], rounds: int
+) -> dict[str, float]:
+    """Events a second, the best of the rounds; the ways take turns."""
+    rates = dict.fromkeys(ways, 0.0)
+    for _ in range(rounds):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way(samples[name])
+            rates[name] = max(rates[name], samples[name].events / (time.perf_counter() - started))
+    return rates
+
+
+@contextlib.contextmanager
+def emulated_s3() -> Iterator[None]:
+    """awswrangler writes to S3 only, so it gets one in this process: its cost is small."""
+    from moto import mock_aws
+
+    os.environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    with mock_aws():
+        import boto3
+
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="bench")
+        yield
+
+
+def compare_ways(root: Path, events: int, rounds: int, spark: bool) -> dict[str, float]:
+    lines = traffic(events, CLEAN)
+    sizes = {"one object": 1 << 40, "5 MB objects": 5 << 20}
+    result: dict[str, float] = {}
+    for title, size_bytes_max in sizes.items():
+        whole = write_sample(root / title.replace(" ", "-"), lines, size_bytes_max)
+        small = write_sample(root / f"{title}-tenth", lines[: events // 10], size_bytes_max)
+        ways: dict[str, Callable[[Sample], object]] = {
+            "lakelet": lakelet,
+            "floor": floor,
+            "duckdb": with_duckdb,
+            "per-record": per_record,
+        } | ({"spark": with_spark} if spark else {})
+        with emulated_s3():
+            samples = {name: small if name == "per-record" else whole for name in ways}
+            rates = best_rates(ways, samples, rounds)
+        print(f"\n{title}: {events:,} clean events, {whole.size_bytes / 1e6:.0f} MB inflated")
+        for name, rate in rates.items():
+            print(
+                f"  {name:<12}{rate:>12,.0f} events/s   lakelet is {rates['lakelet'] / rate:.2f} x"
+            )
+        result |= {f"{title}: {name}": rate for name, rate in rates.items()}
+    return result
+
+
+def compare_mixes(root: Path, events: int, rounds: int) -> None:
+    samples = {
+        name: write_sample(root / f"mix-{number}", traffic(events, mix), 1 << 40)
+        for number, (name, mix) in enumerate(MIXES.items())
+    }
+    rates = best_rates(dict.fromkeys(MIXES, lakelet), samples, rounds)
+    print(f"\nmixes, one object of {events:,} events")
+    for name, rate in rates.items():
+        (manifest,) = lakelet(samples[name])
+        assert manifest.imbalance() == 0
+        print(
+            f"  {name:<16}{rate:>12,.0f} events/s   {rate / rates['clean']:.2f} x clean"
+            f"   ({manifest.rows:,} rows, {manifest.quarantined_count:,} quarantined)"
+        )
+
+
+# --- memory and import, each in a process of its own -------------------------------------
+
+
+def peak_memory_mb(*arguments: str) -> float:
+    done = subprocess.run(
+        [sys.executable, __file__, *arguments], check=True, capture_output=True, text=True
+    )
+    return float(done.stdout.split()[-1])
+
+
+def measure_memory(root: Path, rounds_of_100_mb: int) -> None:
+    lines = traffic(200_000, CLEAN)
+    small = write_sample(root / "small", lines[:10_000], 1 << 40)
+    base_mb = peak_memory_mb("--import-only")
+    used_mb = peak_memory_mb("--one", str(small.folder)) - base_mb
+    inflated_mb = small.size_bytes / 1e6
+    print(f"\nmemory (peak, above {base_mb:.0f} MB of imports)")
+    print(
+        f"  {inflated_mb:.0f} MB object: {used_mb:.0f} MB, {used_mb / inflated_mb:.1f} x inflated"
+    )
+    large = _large_sample(root / "large", lines, rounds_of_100_mb)
+    total_mb = peak_memory_mb("--one", str(large.folder))
+    print(f"  {large.size_bytes / 1e6:,.0f} MB object: {total_mb:.0f} MB in all")
+
+
+def _large_sample(folder: Path, lines: list[bytes], rounds: int) -> Sample:
+    """The same traffic again and again, every event with an id of its own."""
+    store = DiskObjectStore(folder)
+    for bucket in PIPELINE.buckets:
+        store.create_bucket(bucket)
+    key = "year=2026/month=03/day=09/" + NAME.format(0)
+    text, size_bytes = b"\n".join(lines) + b"\n", 0
+    with store.writer(PIPELINE.raw_bucket, key) as writer:
+        for number in range(rounds):
+            again = re.sub(rb'("event_id": ?")', rb"\g<1>%04x" % number, text)
+            size_bytes += len(again)
+            writer.write(igzip.compress(again, compresslevel=1))
+        writer.commit()
+    return Sample(folder, (key,), len(lines) * rounds, size_bytes)
+
+
+def transform_one(folder: Path) -> None:
+    key = next(DiskObjectStore(folder).list(PIPELINE.raw_bucket)).key
+    lakelet(Sample(folder, (key,), 0, 0))
+    print_peak()
+
+
+def print_peak() -> None:
+    """VmHWM: unlike ru_maxrss it does not begin with what the parent had at the fork."""
+    status = Path("/proc/self/status").read_text("utf-8")
+    print(int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 1024)
+
+
+def measure_import() -> None:
+    code = (
+        "import time, pyarrow, pyarrow.compute, pyarrow.json, pyarrow.parquet\n"
+        "started = time.perf_counter()\n"
+        "import lakelet.transform\n"
+        "print(time.perf_counter() - started)"
+    )
+    seconds = min(
+        float(subprocess.check_output([sys.executable, "-c", code], text=True)) for _ in range(3)
+    )
+    print(f"\ncold import of our part, pyarrow aside: {seconds * 1e3:.0f} ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--spark", action="store_true")
+    parser.add_argument("--memory", action="store_true", help="only peak memory, up to 1 GB")
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--import-only", action="store_true", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.one:
+        transform_one(chosen.one)
+        return
+    if chosen.import_only:
+        print_peak()
+        return
+    with tempfile.TemporaryDirectory(prefix="lakelet-bench-") as folder:
+        if chosen.memory:
+            measure_memory(Path(folder), 14)
+            return
+        compare_ways(Path(folder), chosen.events, chosen.rounds, chosen.spark)
+        compare_mixes(Path(folder), chosen.events, chosen.rounds)
+        measure_import()
+
+
+if __name__ == "__main__":
+    main()
