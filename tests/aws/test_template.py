@@ -225,10 +225,11 @@ def test_no_statement_is_wider_than_it_must(template: dict[str, Any]) -> None:
 
 
 def test_every_statement_has_its_reason(template: dict[str, Any]) -> None:
+    text = render(template)
     for role, statement in statements(template):
         reason = template["Resources"][role]["Metadata"][REASONS][statement["Sid"]]
         assert len(reason) > 5
-        assert f"# {reason}"[:60] in render(template)
+        assert f"# {reason}"[:60] in text
 
 
 def test_each_actor_has_a_role_of_its_own(template: dict[str, Any]) -> None:
