@@ -5,7 +5,7 @@
 Servers:
     bare        appends bodies as they come and fsyncs in groups: no parsing, no signatures
     lakelet     signatures, limits, log, fsync, and meanwhile delivery of all of it as .gz
-    accept      the same with buffers so large that nothing is due for delivery
+    accept      the same, with delivery put off: the log alone
     moto, ministack   where installed (MINISTACK names its command, in a venv of its own)
 
 The load is another process; bodies are built and signed before. Servers take turns, and the

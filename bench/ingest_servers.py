@@ -13,7 +13,8 @@ from typing import Any
 
 import uvloop
 
-from lakelet.model.pipeline import Pipeline, StreamSettings
+from lakelet.ingest.gate import Faults
+from lakelet.model.pipeline import Pipeline
 from lakelet.node.serve import calm_collector
 from lakelet.wire.server import Server, listen
 
@@ -70,7 +71,7 @@ def _resolve(futures: list[Any]) -> None:
             future.set_result(None)
 
 
-def lakelet_app(folder: Path, settings: StreamSettings) -> tuple[Any, Any]:
+def lakelet_app(folder: Path, faults: Faults) -> tuple[Any, Any]:
     """The real door: signatures, limits, log, and delivery of all that is accepted."""
     from lakelet.node.ingestion import Ingestion
     from lakelet.store.clock import SystemClock
@@ -81,7 +82,7 @@ def lakelet_app(folder: Path, settings: StreamSettings) -> tuple[Any, Any]:
     from lakelet.wire.firehose import firehose_service
     from lakelet.wire.firehose_fast import FastPuts
 
-    clock, pipeline = SystemClock(), Pipeline(stream=settings)
+    clock, pipeline = SystemClock(), Pipeline()
     (folder / "state").mkdir()
     store = DiskObjectStore(folder / "buckets", clock, folder / "state" / "objects.sqlite")
     store.create_bucket(pipeline.raw_bucket)
@@ -91,8 +92,10 @@ def lakelet_app(folder: Path, settings: StreamSettings) -> tuple[Any, Any]:
         store=store,
         clock=clock,
         folder=folder / "state",
+        undelivered_bytes_max=16 * 1024**3,  # the runs are short; nothing is to be refused
     )
     ingestion.start()
+    ingestion.set_faults(pipeline.name, faults)
     keys = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
     app = build_app({"firehose": firehose_service(ingestion)}, credentials=keys, clock=clock)
     return app, FastPuts(ingestion, credentials=keys, clock=clock).http_protocol()
@@ -103,9 +106,9 @@ def main() -> None:
     if kind == "bare":
         app, protocol = BareApp(folder), None
     elif kind == "accept":
-        app, protocol = lakelet_app(folder, StreamSettings(900, 128))
+        app, protocol = lakelet_app(folder, Faults(delivery_delay_seconds=3600))
     else:
-        app, protocol = lakelet_app(folder, StreamSettings())
+        app, protocol = lakelet_app(folder, Faults())
     calm_collector()  # as `lakelet up` does; the bare server has it too
     server = Server(app, listen("127.0.0.1", port), http_protocol=protocol)
     uvloop.run(server.serve())

@@ -119,6 +119,12 @@ def test_deliveries_come_late_when_asked(ingestion) -> None:
     ingestion.put_blocking("clickstream", [b"x"])
     runtime = ingestion._runtime("clickstream")
     assert runtime.due_in(ingestion._clock.monotonic()) == 90.0
+    for _ in range(6):  # over the buffer's size: full, and late all the same
+        ingestion.put_blocking("clickstream", [b"x" * 1_000_000])
+    assert runtime.due_in(ingestion._clock.monotonic()) == 30.0
+    assert list(ingestion.deliveries()) == []
+    ingestion.flush()  # whoever asks for it gets it
+    assert sum(each.records for each in ingestion.deliveries()) == 7
 
 
 @pytest.mark.parametrize(("first", "count"), [(0, 1), (255, 2), (2**48 - 3, 3), (7, 500)])

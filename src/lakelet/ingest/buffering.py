@@ -6,6 +6,7 @@ memory doesn't grow with what is undelivered.
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 
 from lakelet.ingest.destination import Hints
 
@@ -19,6 +20,7 @@ class Span:
     size_bytes: int
     arrived_ms: int  # wall clock, of the oldest: names the object
     since: float  # stopwatch, of the oldest: decides when
+    due_at: float = inf  # stopwatch; when it was closed, full
 
 
 class Buffer:
@@ -47,27 +49,33 @@ class Buffer:
         self._end_position = end_position
         self.size_bytes += size_bytes
         if self._open.size_bytes >= hints.size_bytes:
-            self.close_open()
+            self._close(at)
             return True
         return began
 
-    def close_open(self) -> None:
+    def force(self) -> None:
         """Make everything due."""
-        if self._open:
-            self._closed.append(self._open)
-            self._open = None
+        self._close(-inf)
+        for span in self._closed:
+            span.due_at = -inf
 
     def due_in(self, now: float, hints: Hints) -> float | None:
         """Seconds until something is due, 0 or less if it is; None while empty."""
         if self._closed:
-            return 0.0
+            return self._closed[0].due_at - now
         return self._open.since + hints.interval_seconds - now if self._open else None
 
     def take(self, now: float, hints: Hints) -> Span | None:
-        """The oldest span that is due. It stays counted until `done`."""
+        """The oldest span if it is due. It stays counted until `done`."""
         if not self._closed and self._open and self._open.since + hints.interval_seconds <= now:
-            self.close_open()
-        return self._closed[0] if self._closed else None
+            self._close(now)
+        return self._closed[0] if self._closed and self._closed[0].due_at <= now else None
+
+    def _close(self, due_at: float) -> None:
+        if self._open:
+            self._open.due_at = due_at
+            self._closed.append(self._open)
+            self._open = None
 
     def done(self, span: Span) -> None:
         """It is delivered."""

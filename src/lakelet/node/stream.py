@@ -218,7 +218,7 @@ class StreamRuntime:
         with self._delivering:
             if self.stream.status is Status.DELETING:
                 with self._lock:
-                    self._buffer.close_open()
+                    self._buffer.force()
             while is_wanted() and (pending := self._next()):
                 self._deliver(deliver, pending)
 
@@ -226,7 +226,7 @@ class StreamRuntime:
         """Deliver everything below `position` now, due or not. Raises the first error."""
         with self._delivering:
             with self._lock:
-                self._buffer.close_open()
+                self._buffer.force()
             while self._ledger.position_delivered(self.incarnation) < position:
                 pending = self._next()
                 if pending is None:
