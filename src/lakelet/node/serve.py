@@ -96,6 +96,8 @@ def serve(
         print_farewell(node)
         node.stop()
         restore_logging()
+        # What stays frozen is never freed, and DuckDB's bindings complain of that on exit.
+        gc.unfreeze()
 
 
 def calm_collector() -> None:
