@@ -1,4 +1,4 @@
-"""One emulator for the session, one deployment for a module."""
+"""One emulator and one deployment for the session (a worker of it)."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def live(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     with deployed(emulator, tmp_path_factory.mktemp("front")) as running:
         yield running
