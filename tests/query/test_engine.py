@@ -54,6 +54,8 @@ def test_running_twice_changes_nothing(lake):
         ("SELECT n FROM events a, events b", "AMBIGUOUS_NAME: line 1:8: Column 'n' is ambiguous"),
         ("SELECT 1 FROM events WHERE day = 9", "TYPE_MISMATCH: line 1:28: Cannot apply operator"),
         ("SELECT CAST('x' AS integer)", "INVALID_CAST_ARGUMENT: "),
+        ("SELECT 1 / 0", "DIVISION_BY_ZERO: Division by zero"),
+        ("SELECT 5 / n FROM events", "DIVISION_BY_ZERO: Division by zero"),
         (
             "SELECT sum('x')",
             "TYPE_MISMATCH: Unexpected parameters (VARCHAR) for function sum",

@@ -26,6 +26,12 @@ def translate(error: duckdb.Error, tree: exp.Expr | None, root: str = "\0") -> L
         return QueryCancelled("Query cancelled by user")
     if "HIVE_BAD_DATA: " in text:
         return QueryFailed("HIVE_BAD_DATA", text.split("HIVE_BAD_DATA: ", 1)[1].split("\n")[0])
+    if text.startswith("Division by zero"):
+        return QueryFailed(
+            "DIVISION_BY_ZERO",
+            "Division by zero",
+            hint="Divide by NULLIF(x, 0), or put the division into TRY().",
+        )
     if isinstance(error, duckdb.OutOfMemoryException):
         return QueryFailed(
             "EXCEEDED_LOCAL_MEMORY_LIMIT",
