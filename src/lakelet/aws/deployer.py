@@ -149,6 +149,10 @@ def _statements(site: Site, account: str, region: str) -> list[dict[str, Any]]:
         endpoints += "RevokeSecurityGroupIngress DescribeSecurityGroups CreateTags DescribeVpcs "
         endpoints += "DescribeSubnets DescribeRouteTables"
         statements.append(_statement("Endpoints", "ec2", endpoints, "*"))
+    if site.settings.kms_key_arn:
+        # Firehose and the log groups are given their use of the key by a grant.
+        key = "CreateGrant DescribeKey Decrypt GenerateDataKey"
+        statements.append(_statement("Key", "kms", key, site.settings.kms_key_arn))
     if site.contract.needs_key:
         secret = arn("secretsmanager", f"secret:{base}/keyring-*")
         secrets = "CreateSecret DescribeSecret DeleteSecret TagResource"
