@@ -442,6 +442,7 @@ def test_the_same_words_on_the_command_line(live: Live, shell: Any, tmp_path: Pa
     assert "events" in shell("quarantine", "--on", "aws")
     assert "0 of" in shell("replay", "--dry-run", "--on", "aws")
     assert "0 tried again" in shell("redrive", "--on", "aws")
+    assert "The Spark job runs: " in shell("backfill", "--from", "2026-11-20", "--on", "aws")
     assert "export LAKELET_RAW_BUCKET_NAME=" in shell("outputs")
     assert "transformed" in shell("logs", "--minutes", "60")
     assert shell("status", "--on", "aws:other", code=1) == ""

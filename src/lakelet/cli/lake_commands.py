@@ -152,12 +152,18 @@ def backfill(
     engine: Annotated[str, typer.Option(help="`local`, or `spark` (lakelet\\[spark]).")] = "local",
     data: DataOption = None,
     config: ConfigOption = None,
+    on: OnOption = None,
 ) -> None:
     """Transform raw objects that have no manifest yet: what was copied in, or missed.
 
     Takes up only what is missing, so it can be ended and begun again at any time.
     """
     from lakelet.cli import backfilling
+
+    if on:
+        days = {"first": first and f"{first:%Y-%m-%d}", "last": last and f"{last:%Y-%m-%d}"}
+        print(f"The Spark job runs: {_call(data, 'backfill', on, **days)['run']}")
+        return
 
     with _progress("transforming") as tell:
         summary = backfilling.backfill(
