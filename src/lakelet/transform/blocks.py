@@ -30,9 +30,11 @@ def blocks(pieces: Iterator[bytes], *, block_size_bytes: int = BLOCK_SIZE_BYTES)
     for piece in pieces:
         waiting.append(piece)
         waiting_size_bytes += len(piece)
+        del piece  # nothing is to be in memory twice while a block is worked on
         if waiting_size_bytes < size_bytes + _MARGIN_BYTES:
             continue
         data, at = b"".join(waiting), 0
+        waiting.clear()
         while len(data) - at >= size_bytes + _MARGIN_BYTES:
             end = _cut(data, at, at + size_bytes)
             if end == at and size_bytes < 2 * RECORD_SIZE_BYTES_MAX:
@@ -43,7 +45,9 @@ def blocks(pieces: Iterator[bytes], *, block_size_bytes: int = BLOCK_SIZE_BYTES)
             offset_bytes, size_bytes, at = offset_bytes + end - at, block_size_bytes, end
         waiting, waiting_size_bytes = [data[at:]], len(data) - at
     if waiting_size_bytes:
-        yield Block(b"".join(waiting), offset_bytes)
+        data = b"".join(waiting)
+        waiting.clear()
+        yield Block(data, offset_bytes)
 
 
 def _cut(data: bytes, start: int, end: int) -> int:

@@ -16,8 +16,8 @@ from lakelet.transform.parquet import TableSink, TableWriter
 
 # Rows wait until one output has this much, so that an object of a thousand days
 # keeps few files open, and all outputs together stay within the second bound.
-ROW_GROUP_SIZE_BYTES = 32 << 20
-WAITING_SIZE_BYTES_MAX = 48 << 20
+ROW_GROUP_SIZE_BYTES = 16 << 20
+WAITING_SIZE_BYTES_MAX = 32 << 20
 
 
 @dataclass(slots=True)
