@@ -249,6 +249,15 @@ def test_create_table_as_writes_partitions_and_a_manifest(lake):
     [
         ("CREATE TABLE events AS SELECT 1 AS a", "TABLE_ALREADY_EXISTS"),
         ("CREATE TABLE t WITH (format = 'ORC') AS SELECT 1 AS a", "INVALID_TABLE_PROPERTY"),
+        # dbt-athena asks for these two with `table_type: iceberg`.
+        (
+            "CREATE TABLE t WITH (table_type = 'iceberg', is_external = false) AS SELECT 1 AS a",
+            "NOT_SUPPORTED: table_type ICEBERG",
+        ),
+        (
+            "CREATE TABLE t WITH (location = 's3://other/t/') AS SELECT 1 AS a",
+            "INVALID_TABLE_PROPERTY: Table properties ['location'] are not supported",
+        ),
         (
             "CREATE TABLE t WITH (partitioned_by = ARRAY['a']) AS SELECT 1 AS a, 2 AS b",
             "INVALID_TABLE_PROPERTY: Partition columns",

@@ -327,10 +327,27 @@ def _interval_sum(node: exp.Expr) -> exp.Expr:
     if isinstance(left, exp.Interval) and not isinstance(right, exp.Interval):
         left, right = right, left
     if not isinstance(right, exp.Interval):
-        return node
+        return _days_between(node) if isinstance(node, exp.Sub) else node
     if isinstance(node, exp.Sub):
         right = exp.Neg(this=exp.Paren(this=right.copy()))
     return exp.Anonymous(this="__plus", expressions=[left.copy(), right.copy()])
+
+
+def _days_between(node: exp.Sub) -> exp.Expr:
+    """`date - date`: an interval in Athena, a number of days in DuckDB.
+
+    Only where the text itself shows two dates: a tree knows no type of a column.
+    """
+    if not all(_is_date(side) for side in (node.this, node.expression)):
+        return node
+    return fill("to_days(CAST($1 - $2 AS INTEGER))", [node.this, node.expression])
+
+
+def _is_date(node: exp.Expr) -> bool:
+    node = node.unnest()
+    return isinstance(node, exp.CurrentDate) or (
+        isinstance(node, exp.Cast) and node.to.is_type(exp.DType.DATE)
+    )
 
 
 def _at_time_zone(node: exp.Expr) -> exp.Expr:

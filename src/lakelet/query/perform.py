@@ -11,7 +11,7 @@ from lakelet.catalog import Catalog
 from lakelet.catalog.crawl import split_location
 from lakelet.catalog.ensure import Column
 from lakelet.catalog.errors import CatalogError
-from lakelet.catalog.formats import CSV, JSON, PARQUET, format_of, storage_descriptor
+from lakelet.catalog.formats import CSV, format_of, storage_descriptor
 from lakelet.catalog.types import from_arrow
 from lakelet.model.ports import ObjectStore
 from lakelet.query.bind import encode_view
@@ -22,12 +22,12 @@ from lakelet.query.running import Run, Runner
 from lakelet.query.saved import SavedQueries
 from lakelet.query.statement import UTILITY, Statement
 from lakelet.query.statements import bind_parameters, read_statement
+from lakelet.query.table_properties import check_properties, file_format
 from lakelet.query.types import ResultColumn, duckdb_type, result_column, trino_type
 from lakelet.query.writing import Target, Written, write_rows
 
 Shape = dict[str, Any]
 
-_FORMATS = {"PARQUET": PARQUET, "JSON": JSON, "TEXTFILE": CSV}
 _VARCHAR = ResultColumn("", "varchar", 2_147_483_647, 0)
 
 
@@ -229,7 +229,8 @@ class Performer:
             if details["if_not_exists"]:
                 return Outcome()
             raise QueryFailed("TABLE_ALREADY_EXISTS", f"Table '{database}.{name}' already exists")
-        kind = _format(properties)
+        check_properties(properties)
+        kind = file_format(properties)
         keys = tuple(str(key).lower() for key in properties.get("partitioned_by", []))
         place = _place(execution)
         location = properties.get("external_location") or f"{place.location}/"
@@ -292,7 +293,8 @@ class Performer:
 
     def _unload(self, statement: Statement, execution: Mapping[str, Any], run: Run) -> Outcome:
         properties = statement.details["properties"]
-        kind = _format(properties)
+        check_properties(properties)
+        kind = file_format(properties)
         keys = tuple(str(key).lower() for key in properties.get("partitioned_by", []))
         with self._runner.answer(_tree(statement), _database(execution), run) as reader:
             _check_last([Column(item.name.lower(), "string") for item in reader.schema], keys)
@@ -407,17 +409,6 @@ def _empty(tree: exp.Expr) -> exp.Expr:
         )
         .limit(0)
     )
-
-
-def _format(properties: Mapping[str, Any]) -> str:
-    name = str(properties.get("format", "PARQUET")).upper()
-    if name not in _FORMATS:
-        raise QueryFailed(
-            "INVALID_TABLE_PROPERTY",
-            f"format {name} is not supported here",
-            hint=f"Use one of: {', '.join(_FORMATS)}.",
-        )
-    return _FORMATS[name]
 
 
 def _check_last(columns: list[Column], keys: tuple[str, ...]) -> None:
