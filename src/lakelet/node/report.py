@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from lakelet.model.errors import DeclarationError
 
 if TYPE_CHECKING:
-    from lakelet.lake.ledger import StreamLedger
     from lakelet.node.runtime import Node
 
 
@@ -78,12 +77,13 @@ def audit_report(node: "Node", *, day: str | None = None, deep: bool = False) ->
 
     from lakelet.lake.audit import Audit, audit, parquet_rows, persistent
     from lakelet.lake.ledger import read_books
+    from lakelet.node.stream_ledgers import stream_ledgers
 
     arrived_on = _day(day)
 
     def look() -> Audit:
         # The streams' ledger first: what arrives in between is then later news, not a loss.
-        streams = [_stream_ledger(node, stream.name) for stream in node.ingestion.streams]
+        streams = stream_ledgers(node)
         pending = {item.key for item in node.queue.pending()}
         dead = {item.key for item in node.queue.dead_letters()}
         with ThreadPoolExecutor(4) as pool:
@@ -108,25 +108,6 @@ def _day(text: str | None) -> date | None:
         return date.fromisoformat(text) if text else None
     except ValueError as error:
         raise DeclarationError(f"{text!r} is no date", hint="Write YYYY-MM-DD.") from error
-
-
-def _stream_ledger(node: "Node", name: str) -> "StreamLedger":
-    from lakelet.lake.ledger import Delivered, StreamLedger
-
-    accepted = node.ingestion.position_next(name)
-    delivered = [
-        Delivered(
-            entry.first_position,
-            entry.end_position,
-            entry.records,
-            entry.blank_records,
-            entry.key,
-            entry.etag,
-        )
-        for entry in node.ingestion.deliveries(name)
-        if entry.bucket == node.pipeline.raw_bucket
-    ]
-    return StreamLedger(name, accepted, delivered)
 
 
 def reasons_not_ready(node: "Node") -> list[str]:
