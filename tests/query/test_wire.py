@@ -296,6 +296,15 @@ def test_awswrangler_writes_a_table_that_athena_reads(surroundings, athena):
     assert rows["ResultSet"]["Rows"][1]["Data"] == [{"VarCharValue": "2"}]
 
 
+def test_awswrangler_describes_and_repairs(surroundings):
+    import awswrangler as wr
+
+    described = wr.athena.describe_table("events", database="shop")
+    assert described["Column Name"][0] == "event_id"
+    assert wr.athena.repair_table("events", database="shop") == "SUCCEEDED"
+    assert "`price` double" in wr.athena.show_create_table("events", database="shop")
+
+
 def test_pyathena_and_its_pandas_cursor(surroundings):
     from pyathena import OperationalError, connect
     from pyathena.pandas.cursor import PandasCursor

@@ -156,7 +156,9 @@ class Performer:
     def _lines(self, execution: Mapping[str, Any], name: str, rows: list[Any]) -> Outcome:
         place = _place(execution)
         write_lines(self._store, place, rows)
-        columns = [ResultColumn(name, "string", 0, 0)] if rows else []
+        # A line of DESCRIBE is one value, and its metadata tell of three columns.
+        names = name.split("\t") if rows else []
+        columns = [ResultColumn(part, "string", 0, 0) for part in names]
         write_metadata(self._store, place, columns)
         return Outcome("txt", columns, len(rows))
 
