@@ -1,6 +1,7 @@
 """The worker: each item ends in a manifest, a retry or the dead letters, whatever it does."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -74,6 +75,34 @@ def test_started_it_empties_the_queue_and_stops(queue, processes):
     worker.stop()
     assert worker.stats.done == 21
     assert worker.stats.running == ()
+
+
+class FullDisk:
+    """A queue's connection whose COMMITs fail, `times` after the first few, as on a full disk."""
+
+    def __init__(self, connection, after, times):
+        self._connection, self._turns = connection, iter([False] * after + [True] * times)
+
+    def __getattr__(self, name):
+        return getattr(self._connection, name)
+
+    def execute(self, sql, *values):
+        if sql == "COMMIT" and next(self._turns, False):
+            raise sqlite3.OperationalError("database or disk is full")
+        return self._connection.execute(sql, *values)
+
+
+@pytest.mark.parametrize(("after", "times"), [(0, 1), (0, 7), (1, 1), (3, 1)])
+def test_threads_outlive_a_full_disk_under_the_queue(queue, monkeypatch, after, times):
+    monkeypatch.setattr("lakelet.node.worker.RESTART_DELAY_SECONDS", 0.0)
+    queue.enqueue_all((RAW, f"ok/{n}", "e") for n in range(3))
+    queue._connection = FullDisk(queue._connection, after, times)
+    worker = make(queue)
+    worker.start()
+    until(lambda: not queue.depth().pending)
+    worker.stop()
+    assert queue.depth().pending == 0
+    assert "disk is full" in worker.stats.last_error
 
 
 def test_a_process_that_dies_is_a_failed_attempt_and_is_replaced(queue):

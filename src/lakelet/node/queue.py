@@ -318,10 +318,12 @@ class TransformQueue:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection.execute
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # A full disk shows at the COMMIT, and SQLite may have rolled back by itself.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
 
 _COLUMNS = "bucket, key, etag, attempts, enqueued_at, due_at, lease, error"

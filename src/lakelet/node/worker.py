@@ -4,6 +4,7 @@ Threads of ours only wait; the work is done in child processes (`transform_proce
 that neither a hostile file nor Python's lock is felt by whoever acknowledges records.
 """
 
+import contextlib
 import functools
 import logging
 import os
@@ -196,10 +197,27 @@ class Worker:
                 tick_seconds=LEASE_SECONDS / 6,
             )
 
-        while item := self._next():
-            self._attempt(item, transform)
+        while not self._stopping:
+            item = None
+            try:
+                item = self._next()
+                if item is not None:
+                    self._attempt(item, transform)
+            except Exception as error:  # noqa: BLE001 - the queue's own file: a full disk, mostly
+                self._rest(item, error)
         if child is not None:
             child.close()
+
+    def _rest(self, item: Item | None, error: Exception) -> None:
+        """The queue can't be used: this thread outlives that, and gives its claim back."""
+        _log.error("the transform queue cannot be used, another try follows: %s", error)
+        self._is_stuck = True
+        self._note(last_error=f"the transform queue cannot be used: {error}")
+        self._pause(RESTART_DELAY_SECONDS)
+        self._is_stuck = False
+        if item is not None:
+            with contextlib.suppress(Exception):  # else its lease runs out
+                self._queue.release(item)
 
     def _next(self) -> Item | None:
         """The next item; None when stopping."""
