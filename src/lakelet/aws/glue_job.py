@@ -195,7 +195,7 @@ def compact(runner: Runner, span: Span, clock: Clock) -> int:
 
     On the driver: it is copying, not computing. Athena knows nothing of our journal of
     changes, so for the seconds of the settling it may see a merged file beside its parts
-    (docs/decisions/duplicates.md).
+    (docs/decisions/0005-duplicates.md).
     """
     from lakelet.lake.compact import apply_compaction, plan_compaction
 

@@ -3,7 +3,7 @@
 Replay and reprocessing differ in which objects they choose; what happens to those is the
 same and is here. Each is transformed whole, by the contract of now: so the manifest stays
 the one entry that counts its events, and doing it twice gives the same bytes. (Why whole
-objects, and not single rejects: docs/decisions/replay.md.)
+objects, and not single rejects: docs/decisions/0004-replay-transforms-whole-objects.md.)
 """
 
 import hashlib
