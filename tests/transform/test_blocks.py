@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lakelet.transform.blocks import blocks
 from lakelet.transform.frame import Framer, regions
-from tests.transform.contracts import WHOLE
+from tests.transform.contracts import DEFAULT, WHOLE
 from tests.transform.events import line, raw_objects
 from tests.transform.test_reference import rows_of, transformed
 
@@ -60,3 +60,10 @@ def test_a_broken_record_goes_alone() -> None:
         assert got.events == 4, joiner
         assert got.rows == 3, joiner
         assert got.rejects["raw"].to_pylist() == [broken], joiner
+
+
+def test_the_last_of_two_names_holds_even_if_it_is_null() -> None:
+    first = line(1)[:-1] + b',"flag":true,"app":{"v":1},"flag":null}'
+    result = transformed(first + b"\n" + line(2, x=1), DEFAULT)
+    properties = [row["properties"] for rows in rows_of(result).values() for row in rows]
+    assert properties == ['{"app":{"v":1}}', '{"x":1}']

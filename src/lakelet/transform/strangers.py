@@ -60,7 +60,8 @@ class Strangers:
         """
         nothing = rf"{_KEY}[ \t]*:[ \t]*null"
         # The terminator keeps 12 from matching in 12.5; no group, for groups are slow.
-        self._known = rf"(?:{known_pairs}|{nothing})[ \t]*[,}}]"
+        self._known = rf"{known_pairs}[ \t]*[,}}]"
+        self._known_or_null = rf"(?:{known_pairs}|{nothing})[ \t]*[,}}]"
         self._known_names = frozenset(known_names)
         some = "|".join(map(re.escape, sorted(self._known_names)))
         self._known_inside = rf'\{{[^{{}}]*"(?:{some})"[ \t]*:[^{{}}]*\}}'
@@ -70,13 +71,15 @@ class Strangers:
         """Of lines that match SIMPLE_LINE: JSON objects (null: no strangers), and whether
         each can be trusted. Not so: a declared name of an unusual kind or inside
         another value, one that is personal, or one that comes twice."""
-        rest = pc.replace_substring_regex(lines, self._known, "")
-        rest = _without_frame(rest)
-        if pc.any(pc.match_substring_regex(rest, _SPACED)).as_py():
-            rest = pc.replace_substring_regex(rest, _WORD, r"\1\2")
+        rest = _left_over(lines, self._known_or_null)
         some = pc.greater(pc.binary_length(rest), 0)
         objects = pc.if_else(some, pc.binary_join_element_wise("{", rest, "}", ""), None)
         sound = self._sound(pc.replace_substring_regex(rest, _PAIR, r"\1"))
+        nulls = pc.match_substring(lines, "null")
+        if pc.any(nulls).as_py():  # one of them may be the last word on a name given twice
+            whole = _left_over(pc.filter(lines, nulls), self._known)
+            with_nulls = self._sound(pc.replace_substring_regex(whole, _PAIR, r"\1"))
+            sound = pc.and_(sound, pc.replace_with_mask(sound, nulls, with_nulls))
         nested = pc.greater(pc.count_substring(lines, "{"), 1)
         if pc.any(nested).as_py():
             inner = self._inner_sound(pc.filter(lines, nested), pc.filter(rest, nested))
@@ -104,6 +107,14 @@ class Strangers:
             and self._known_names.isdisjoint(names)
             and not any(self._names.rule(name) for name in names)
         )
+
+
+def _left_over(lines: pa.Array, pattern: str) -> pa.Array:
+    """Pairs that `pattern` does not take out, compact."""
+    rest = _without_frame(pc.replace_substring_regex(lines, pattern, ""))
+    if pc.any(pc.match_substring_regex(rest, _SPACED)).as_py():
+        rest = pc.replace_substring_regex(rest, _WORD, r"\1\2")
+    return rest
 
 
 def _without_frame(rest: pa.Array) -> pa.Array:
