@@ -54,3 +54,10 @@ def test_escape_sequences_of_events_do_not_reach_the_terminal(hostile, seen, wid
         assert seen in shown(lambda console: render.answer(console, table), width)
         drawn = render.drawn_table([["page_url", "n"], [hostile, "2"]])
         assert seen in shown(lambda console: console.print(drawn), width)
+
+
+@pytest.mark.parametrize("value", ["x" * 5_000_000, b"\0" * 5_000_000])
+def test_a_value_of_megabytes_is_cut_and_says_so(value):
+    text = shown(lambda console: render.answer(console, pa.table({"raw": [value]})))
+    assert len(text) < 10_000
+    assert "4,999,000more" in "".join(text.split())

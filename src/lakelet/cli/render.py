@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ROWS_SHOWN_MAX = 500
 # A column folded narrower than this is read letter by letter: then rows stand upright.
 _COLUMN_WIDTH_MIN = 12
+# An event may be a megabyte, a quarantined original 64.
+_CELL_SIZE_MAX = 1_000
 # C0 but tab and newline, DEL, C1, and the marks that turn the direction of text.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -99,7 +101,9 @@ def cell(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.12g}"
-    return harmless(str(value))
+    text = str(value[:_CELL_SIZE_MAX] if isinstance(value, str | bytes) else value)
+    cut = len(value) - _CELL_SIZE_MAX if isinstance(value, str | bytes) else 0
+    return harmless(text) + (f"… ({cut:,} more; --format csv has all)" if cut > 0 else "")
 
 
 def harmless(text: str) -> str:
