@@ -9,6 +9,7 @@ import os
 import shutil
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ from lakelet.query import QueryEngine
 from lakelet.store.clock import SystemClock
 from lakelet.store.disk import DiskObjectStore
 from lakelet.store.files import LocalFileSystem
+from lakelet.store.uploads import MultipartUploads
 from lakelet.watch.room import open_watch
 from lakelet.watch.traces import open_traces
 
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 log = logging.getLogger("lakelet.node")
 
+UPLOAD_AGE_MAX = timedelta(days=1)  # as the AWS template's AbortIncompleteMultipartUpload
 DISK_FREE_BYTES_MIN = 64 * 1024 * 1024  # a guess: a segment and a few deliveries
 
 
@@ -286,4 +289,6 @@ class Node:
         def keep(info: ObjectInfo) -> bool:
             return info.bucket == self.pipeline.raw_bucket and info.key in waiting
 
-        apply_expiry(self.store, self.pipeline, self.clock.now(), keep=keep)
+        now = self.clock.now()
+        apply_expiry(self.store, self.pipeline, now, keep=keep)
+        MultipartUploads(self.store).abort_begun_before(now - UPLOAD_AGE_MAX)
