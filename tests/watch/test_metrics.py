@@ -1,6 +1,7 @@
 """The registry, statistic sets and their history."""
 
 import random
+import sqlite3
 import statistics
 from datetime import timedelta
 
@@ -138,6 +139,29 @@ def test_a_failed_write_leaves_nothing_behind():
     assert history.list_series() == []
     history.write(data)
     assert history.list_series() == [SeriesKey("Shop", "Carts")]
+
+
+def test_a_full_disk_at_the_commit_is_outlived():
+    metrics, history = Metrics(ManualClock()), MetricHistory()
+    metrics.count("Shop", "Carts")
+    data = metrics.drain()
+    database = history._db
+
+    class Full:
+        def __getattr__(self, name):
+            return getattr(database, name)
+
+        def execute(self, sql, *values):
+            if sql == "COMMIT":
+                raise sqlite3.OperationalError("database or disk is full")
+            return database.execute(sql, *values)
+
+    history._db = Full()
+    with pytest.raises(sqlite3.OperationalError):
+        history.write(data)
+    history._db = database
+    history.write(data)
+    assert len(history.list_series()) == 1
 
 
 def test_old_points_get_coarser_keep_their_sum_and_end():

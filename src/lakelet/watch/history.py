@@ -61,11 +61,12 @@ class MetricHistory:
             try:
                 for datum in data:
                     self._merge(self._id_of(datum), MINUTE_SECONDS, datum.minute_at, datum.values)
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite may have rolled back by itself
+                    self._db.execute("ROLLBACK")
                 self._ids.clear()  # ids given inside the transaction are gone
                 raise
-            self._db.execute("COMMIT")
 
     def _id_of(self, datum: Datum) -> int:
         key = datum.key
@@ -174,10 +175,11 @@ class MetricHistory:
                 for period, kept_seconds, coarser in COARSER:
                     before = (int(now.timestamp()) - kept_seconds) // 3600 * 3600
                     removed += self._age(period, before, coarser)
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite may have rolled back by itself
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
         return removed
 
     def _age(self, period: int, before: int, coarser: int | None) -> int:

@@ -196,10 +196,11 @@ class LogBook:
                     " last_ms = max(coalesce(last_ms, ?2), ?2) WHERE id = ?3",
                     (first, last, number),
                 )
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite may have rolled back by itself
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def events(
         self,
