@@ -8,10 +8,12 @@ Who may call holds the token of `node.json`, a file only the node's user can rea
 """
 
 import asyncio
+import errno
 import hmac
 import json
 import logging
 import queue
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -117,12 +119,23 @@ class ControlDoor:
 def _told(error: Exception) -> dict[str, str]:
     if isinstance(error, LakeletError):
         return _error(error.code, error.message, error.hint)
+    if _is_disk_full(error):
+        return _error(
+            "store.full",
+            "the disk is full",
+            "Make room and try again: what was acknowledged is on disk, and waits.",
+        )
     log.error("an operation failed unexpectedly", exc_info=error)
     return _error(
         "lakelet.internal",
         f"{type(error).__name__}: {error}",
         "This is a fault of Lakelet's; the node's log has the details.",
     )
+
+
+def _is_disk_full(error: Exception) -> bool:
+    by_sqlite = isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error)
+    return by_sqlite or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
 
 
 def _error(code: str, message: str, hint: str = "") -> dict[str, str]:

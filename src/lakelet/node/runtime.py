@@ -56,6 +56,13 @@ UPLOAD_AGE_MAX = timedelta(days=1)  # as the AWS template's AbortIncompleteMulti
 DISK_FREE_BYTES_MIN = 64 * 1024 * 1024  # a guess: a segment and a few deliveries
 
 
+def query_memory_limit() -> str:
+    """Half of the machine's memory: the transform processes live beside the queries.
+    What does not fit goes to disk."""
+    total_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{max(256, total_bytes // 2 // 2**20)}MiB"
+
+
 class Node:
     """A lake, awake. `start`, then `stop`; the folder is held in between."""
 
@@ -116,6 +123,8 @@ class Node:
             self.clock,
             results_bucket=pipeline.results_bucket,
             default_database=pipeline.database,
+            memory_limit=query_memory_limit(),
+            spill_folder=state / "spill",
             journal_buckets=(pipeline.transformed_bucket,),
         )
         self.engine.workgroups.ensure(
@@ -224,7 +233,14 @@ class Node:
         return len(records)
 
     def query_arrow(self, sql: str, database: str | None = None) -> "pa.Table":
-        return self.engine.query_arrow(sql, database=database or self.pipeline.database)
+        """Any statement's answer; one that writes (CTAS, INSERT, UNLOAD) gives no columns."""
+        database = database or self.pipeline.database
+        if self.engine.gives_table(sql):
+            return self.engine.query_arrow(sql, database=database)
+        self.queries.run_here(sql, database=database, workgroup=self.pipeline.workgroup_name)
+        import pyarrow as pa
+
+        return pa.table({})
 
     def run_crawler(self, name: str) -> None:
         """Any crawler's crawl, blocking: the pipeline's own, or one made through the Glue door."""

@@ -24,28 +24,33 @@ def ensure_tables(catalog: Catalog, pipeline: Pipeline, contract: Contract) -> N
         catalog.create_database({"Name": pipeline.database})
     for table in contract.tables:
         spec = TableSpec.from_arrow(table.name, table.schema, table.partition_keys)
-        location = f"s3://{pipeline.transformed_bucket}/{table.name}/"
-        catalog.ensure_table(pipeline.database, spec, location)
+        catalog.ensure_table(pipeline.database, spec, _location(pipeline, table.name))
     quarantine = TableSpec.from_arrow(
         quarantine_table_name(pipeline), QUARANTINE_SCHEMA, QUARANTINE_KEYS
     )
     catalog.ensure_table(pipeline.database, quarantine, _quarantine_location(pipeline))
-    _ensure_crawler(catalog, pipeline)
+    _ensure_crawler(catalog, pipeline, [table.name for table in contract.tables])
+
+
+def _location(pipeline: Pipeline, table_name: str) -> str:
+    return f"s3://{pipeline.transformed_bucket}/{table_name}/"
 
 
 def _quarantine_location(pipeline: Pipeline) -> str:
     return f"s3://{pipeline.raw_bucket}/{QUARANTINE_PREFIX}"
 
 
-def _ensure_crawler(catalog: Catalog, pipeline: Pipeline) -> None:
+def _ensure_crawler(catalog: Catalog, pipeline: Pipeline, table_names: list[str]) -> None:
+    """Over the contract's own tables, as on AWS. Over the whole bucket it would take each
+    folder that dbt writes there, and has a table for, for one more table of the pipeline."""
     wanted: dict[str, Any] = {
         "Name": pipeline.crawler_name,
         "Role": "lakelet",
         "DatabaseName": pipeline.database,
-        "Description": "Finds the partitions of the contract's tables, and tables of others.",
+        "Description": "Finds the partitions of the contract's tables.",
         "Targets": {
             "S3Targets": [
-                {"Path": f"s3://{pipeline.transformed_bucket}/"},
+                *({"Path": _location(pipeline, name)} for name in table_names),
                 {"Path": _quarantine_location(pipeline)},
             ]
         },

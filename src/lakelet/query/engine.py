@@ -39,7 +39,7 @@ from lakelet.query.running import Run, Runner
 from lakelet.query.sandbox import Sandbox
 from lakelet.query.saved import SavedQueries
 from lakelet.query.state import STATE_SCHEMA
-from lakelet.query.statement import Statement
+from lakelet.query.statement import UTILITY, Statement
 from lakelet.query.statements import read_statement
 from lakelet.query.workgroups import ENGINE, PRIMARY, Workgroups
 
@@ -297,6 +297,12 @@ class QueryEngine:
         return self._performer.arrow(
             sql, (database or DEFAULT_DATABASE).lower(), Run(), list(parameters)
         )
+
+    def gives_table(self, sql: str) -> bool:
+        """Whether `query_arrow` answers it: SELECT, EXPLAIN, SHOW, DESCRIBE and DDL. The
+        others (CTAS, INSERT, UNLOAD) write, and need an execution. Raises QueryFailed."""
+        statement = read_statement(sql)
+        return statement.kind in ("SELECT", "EXPLAIN") or statement.type == UTILITY
 
     def estimate(self, sql: str, *, database: str | None = None) -> int | None:
         """Bytes that a SELECT would scan (it is planned, not run); None for other statements.
