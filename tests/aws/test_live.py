@@ -47,6 +47,9 @@ def add_partition(live: Live, day: str) -> None:
 
 def test_events_become_rows_exactly(live: Live) -> None:
     """Producer → our delivery stream → the emulator's S3 → the function → Parquet → SQL."""
+    add_partition(live, "2026-11-20")
+    counted = "SELECT count(*) AS n FROM events"
+    (earlier,) = home(live).query(counted)["n"].to_pylist()  # rows of other tests
     session = live.emulator.session(firehose=live.front.url)
     with Producer("clickstream", client=session.client("firehose")) as producer:
         for number in range(5_000):
@@ -62,9 +65,7 @@ def test_events_become_rows_exactly(live: Live) -> None:
     assert {"email", "ip_address"}.isdisjoint(table.column_names)
     assert len(set(table["event_id"].to_pylist())) == 5_000
 
-    add_partition(live, "2026-11-20")
-    answer = home(live).query("SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM events")
-    assert answer.to_pylist() == [{"n": 5_000, "ids": 5_000}]
+    assert home(live).query(counted)["n"].to_pylist() == [earlier + 5_000]
 
 
 def test_a_duplicate_event_changes_nothing(live: Live) -> None:

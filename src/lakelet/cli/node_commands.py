@@ -36,7 +36,8 @@ def init(
         raise DeclarationError(
             f"{target} cannot be written: {error.strerror}", hint="Choose another path."
         ) from error
-    print(f"Wrote {target}. Next: lakelet up --config {target}")
+    found_by_itself = target.absolute() == Path(DEFAULT_NAME).absolute()
+    print(f"Wrote {target}. Next: lakelet up{'' if found_by_itself else f' --config {target}'}")
 
 
 def up(

@@ -53,7 +53,9 @@ class Watch:
         Other actions (ARNs of topics a user copied from AWS) are noted as not carried out.
         """
         for notice in notices:
-            level = log.error if notice.after == "ALARM" else log.info
+            # The first verdict of a quiet alarm is no news to a person.
+            calm = log.info if notice.before == "ALARM" else log.debug
+            level = log.error if notice.after == "ALARM" else calm
             text = f"alarm {notice.alarm.name}: {notice.before} → {notice.after}. {notice.reason}"
             level(text, extra={"alarm": notice.alarm.name, "state": str(notice.after)})
             for action in notice.actions:
