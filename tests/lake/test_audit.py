@@ -195,6 +195,13 @@ def test_every_spoiled_world_is_named(spoil, code, about):
     assert found.report()["problems"]
 
 
+def test_tables_of_others_beside_ours_are_not_ours_to_count():
+    shared = world()
+    key = "dbt/daily_revenue/x.parquet"
+    spoil_books(transformed=lambda m: {**m, key: info(DATA, key)})(shared)
+    assert shared.audit().balanced
+
+
 def test_what_expired_in_its_time_is_no_loss():
     aged = world()
     aged.now = datetime(2026, 4, 9, tzinfo=UTC)

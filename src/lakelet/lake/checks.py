@@ -204,12 +204,18 @@ def _check_output(
 
 
 def check_orphans(books: Books) -> Iterator[Finding]:
-    """No row without a manifest that counts it."""
+    """No row without a manifest that counts it.
+
+    Folders of which no manifest speaks are other tables, dbt's say. Where there is no
+    manifest at all, nothing tells them apart, and every object is named.
+    """
     if books.day is not None:
         return  # the other days' manifests are not here
     known = {output.key for entry in books.manifests.values() for output in entry.outputs}
     known |= {compaction.output.key for compaction in books.compactions}
-    for zone in (books.transformed, books.quarantine):
+    ours = {key.partition("/")[0] for key in known & set(books.transformed)}
+    tables = [key for key in books.transformed if not ours or key.partition("/")[0] in ours]
+    for zone in (tables, books.quarantine):
         for key in sorted(set(zone) - known):
             yield Finding("output.unknown", key, "no manifest counts its rows")
 
