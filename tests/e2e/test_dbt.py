@@ -168,6 +168,11 @@ def test_a_project_is_built_and_built_again_with_new_events(dbt: Dbt, node: Runn
     assert statuses(dbt("build")) == first
     check_models(node)
     assert one(node, "SELECT max(event_date) FROM analytics.sessions_by_day") > before
+    # The pipeline's own crawl and ledger let dbt's tables lie.
+    names = node.client("glue").get_tables(DatabaseName="clickstream")["TableList"]
+    assert [table["Name"] for table in names] == ["clickstream_quarantine", "events"]
+    assert node.lake.audit()["balanced"]
+
     kept = one(node, "SELECT count(*), count(dbt_valid_to) FROM analytics.labels_over_time")
     assert kept == (3, 0)  # the labels did not change, and no history was made up
 
