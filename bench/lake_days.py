@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -42,13 +43,16 @@ def day_folder(index: int) -> str:
 def add_day(buckets: Path, index: int, files: int, data: Path) -> None:
     folder = buckets / BUCKET / day_folder(index)
     folder.mkdir(parents=True)
-    for number in range(files):
-        # A hard link costs no data blocks; to a reader it is a file like any other.
-        os.link(data, folder / f"part-{number:04}.snappy.parquet")
+    # A hard link costs no data blocks; to a reader it is a file like any other. ext4 allows
+    # 65,000 links to one file, so each day begins a file of its own.
+    first = folder / "part-0000.snappy.parquet"
+    shutil.copyfile(data, first)
+    for number in range(1, files):
+        os.link(first, folder / f"part-{number:04}.snappy.parquet")
 
 
 def make_lake(buckets: Path, days: int, files_per_day: int) -> Path:
-    """Returns the file that all others are links to."""
+    """Returns the file that all others are copies of."""
     data = buckets.parent / "body.parquet"
     data.parent.mkdir(parents=True, exist_ok=True)
     data.write_bytes(body())
