@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lakelet.aws.home import AwsHome
+from lakelet.aws.queries import once_view
 from lakelet.aws.site import load_site
 from lakelet.producer import Producer
 from tests.aws.live import POLL_SECONDS, Live, deployed, event, ndjson, raw_key, until
@@ -78,6 +79,24 @@ def test_a_duplicate_event_changes_nothing(live: Live) -> None:
     assert answer["Payload"] == {"done": 0, "done_before": 1}
     assert [live.s3.head_object(Bucket=b, Key=k)["LastModified"] for b, k in outputs] == before
     assert len(live.keys(live.transformed)) == count
+
+
+def test_an_event_of_two_objects_is_once_in_the_view(live: Live) -> None:
+    """Functions share no memory: the table has it twice, the view has it once."""
+    add_partition(live, "2026-11-20")
+    twice = event(1, event_id="in two objects")
+    for _ in range(2):
+        assert live.manifest(live.put_raw(ndjson([twice]))).rows == 1
+    view = once_view(live.deployment.site.contract.default_table)
+    assert view
+    named = live.session.client("glue").get_table(DatabaseName="clickstream", Name=view.name)
+    assert named["Table"]["TableType"] == "VIRTUAL_VIEW"
+    where = "event_id = 'in two objects' AND year = '2026'"
+    counted = f"SELECT count(*) AS n FROM events WHERE {where}"
+    assert home(live).query(counted)["n"].to_pylist() == [2]
+    # The emulator's Athena knows no views: it is asked the view's own text.
+    once = f"SELECT count(*) AS n FROM ({view.sql.format(table='events')}) WHERE {where}"
+    assert home(live).query(once)["n"].to_pylist() == [1]
 
 
 def test_what_cannot_be_read_is_set_aside_alone(live: Live) -> None:

@@ -1,14 +1,18 @@
 """Every line of the architecture, read back from the template."""
 
+import base64
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 
 from lakelet.aws.cfn import REASONS, compact, references, subset
+from lakelet.aws.queries import once_view
 from lakelet.aws.settings import (
     AwsSettings,
     FunctionSettings,
@@ -21,7 +25,7 @@ from lakelet.aws.site import Site
 from lakelet.aws.template import FOUNDATION, build_template, render
 from lakelet.aws.template_catalog import crawler_schedule
 from lakelet.aws.template_storage import ZONES
-from lakelet.model.contract import Contract
+from lakelet.model.contract import Contract, Deduplicate, Field, TableContract
 from lakelet.model.errors import DeclarationError
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.toml import load
@@ -206,6 +210,74 @@ def test_a_contract_with_other_columns_gets_only_the_queries_that_work() -> None
     assert not views
     (query,) = of_type(template, "AWS::Athena::NamedQuery").values()
     assert "FROM clicks" in query["Properties"]["QueryString"]
+
+
+def keyed(*, required: bool = True) -> TableContract:
+    table = events_table()
+    fields = tuple(replace(f, required=f.name == "event_id" and required) for f in table.fields)
+    tags = Field("tags", "map<string,array<int>>", "tags", ("tags",))
+    return replace(table, fields=(*fields, tags), deduplicate=Deduplicate("event_id"))
+
+
+def view_of(template: dict[str, Any], logical_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The view as the catalog has it, and as Athena decodes it."""
+    described = template["Resources"][logical_id]["Properties"]["TableInput"]
+    coded = re.fullmatch(r"/\* Presto View: (\S+) \*/", described["ViewOriginalText"])
+    assert coded
+    return described, json.loads(base64.b64decode(coded[1]))
+
+
+def test_a_view_has_each_event_once() -> None:
+    table = keyed()
+    template = build_template(Site(Pipeline(), Contract(1, (table,))))
+    described, view = view_of(template, "ViewEventsOnce")
+    assert described["Name"] == "events_once"
+    types = {one["name"]: one["type"] for one in view["columns"]}
+    assert list(types) == [*table.schema.names, *table.partition_keys]
+    assert types["event_timestamp"] == "timestamp(3)"
+    assert types["tags"] == "map(varchar,array(integer))"
+    assert [one["Name"] for one in described["StorageDescriptor"]["Columns"]] == list(types)
+    assert template["Resources"]["ViewEventsOnce"]["DependsOn"] == ["TableEvents"]
+    # Nobody's numbers count an event twice.
+    assert (
+        "FROM clickstream.events_once " in view_of(template, "ViewDailyTraffic")[1]["originalSql"]
+    )
+    assert template["Resources"]["ViewSessions"]["DependsOn"] == ["ViewEventsOnce"]
+    for query in of_type(template, "AWS::Athena::NamedQuery").values():
+        assert "FROM events_once\n" in query["Properties"]["QueryString"]
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_once_means_a_keys_first_row_of_a_day(required: bool) -> None:
+    view = once_view(keyed(required=required))
+    assert view
+    with duckdb.connect() as db:
+        columns = dict.fromkeys([name for name, _ in view.columns], "VARCHAR")
+        described = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+        db.execute(f"CREATE TABLE events ({described})")
+        for key, day, received, city in [
+            ("a", "20", "10:00", "first"),
+            ("a", "20", "10:05", "again"),
+            ("b", "20", "10:05", "other"),
+            ("a", "21", "10:05", "another day"),
+            *([] if required else [(None, "20", "10:00", "no key"), (None, "20", "10:00", "nor")]),
+        ]:
+            db.execute(
+                "INSERT INTO events (event_id, year, month, day, received_at, city) "
+                "VALUES (?, '2026', '11', ?, ?, ?)",
+                [key, day, received, city],
+            )
+        rows = db.sql(view.sql.format(table="events")).to_arrow_table()
+    assert rows.column_names == list(columns)
+    expected = {"first", "other", "another day"} | (set() if required else {"no key", "nor"})
+    assert set(rows["city"].to_pylist()) == expected
+    assert rows.num_rows == len(expected)
+
+
+def test_without_a_key_there_is_no_such_view() -> None:
+    template = build_template(default_site())
+    assert "ViewEventsOnce" not in template["Resources"]
+    assert "FROM clickstream.events " in view_of(template, "ViewSessions")[1]["originalSql"]
 
 
 def test_no_statement_is_wider_than_it_must(template: dict[str, Any]) -> None:

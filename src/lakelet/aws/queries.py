@@ -1,7 +1,8 @@
 """What analysts find ready: views and saved queries over the contract's default table.
 
 Each is offered only where the table has the columns it reads: another contract than the
-shipped one gets those that fit, and none that would fail.
+shipped one gets those that fit, and none that would fail. Where the table's events have a key,
+all of them read its `_once` view, so that no number counts an event twice.
 """
 
 from collections.abc import Iterable
@@ -10,8 +11,15 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from lakelet.model.contract import TableContract
+from lakelet.model.schema import glue_type
+
 # `{table}` is filled in. The windows name partitions, so that Athena reads those days only.
 _LAST_DAYS = "date(concat(year, '-', month, '-', day)) >= current_date - INTERVAL '{days}' DAY"
+
+
+# The rank's own name: with a hyphen, which no column of a contract can have.
+_RANK = "nth-row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,45 @@ SAVED_QUERIES = (
         frozenset({"event_timestamp", "received_at"}),
     ),
 )
+
+
+def once_name(table: TableContract) -> str:
+    """What to read for each event once: the table's view, or the table if it has no key."""
+    return f"{table.name}_once" if table.deduplicate else table.name
+
+
+def once_view(table: TableContract) -> View | None:
+    """Each event key's first row of a day, as the job's compaction will leave it; None
+    without a key.
+
+    A day is part of what is ranked within: WHERE on year, month and day then reaches the
+    partitions through the window, and the same key on two days stays two rows, here as there.
+    A row without a key is nobody's duplicate.
+    """
+    if table.deduplicate is None:
+        return None
+    key = _quoted(table.deduplicate.column)
+    days = ", ".join(map(_quoted, table.partition_keys))
+    columns = (
+        *((column.name, glue_type(column.type)) for column in table.schema),
+        *((name, "string") for name in table.partition_keys),
+    )
+    names = ", ".join(_quoted(name) for name, _ in columns)
+    rank = _quoted(_RANK)
+    keyless = "" if table.field_of(table.deduplicate.column).required else f" OR {key} IS NULL"
+    return View(
+        once_name(table),
+        f"{table.name}, each {table.deduplicate.column} once a day: the first that arrived.",
+        f"SELECT {names} FROM (SELECT *, row_number() OVER (PARTITION BY {days}, {key} "
+        f'ORDER BY "received_at") AS {rank} FROM {{table}}) WHERE {rank} = 1{keyless}',
+        columns,
+        frozenset(),
+    )
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def views_for(schema: pa.Schema) -> list[View]:

@@ -16,7 +16,7 @@ from lakelet.aws.cfn import (
     sub,
     trust_service,
 )
-from lakelet.aws.queries import View, views_for
+from lakelet.aws.queries import View, once_name, once_view, views_for
 from lakelet.aws.site import Site
 from lakelet.model.contract import TableContract
 from lakelet.model.errors import DeclarationError
@@ -49,9 +49,13 @@ def catalog(site: Site) -> dict[str, Resource]:
     }
     for table in site.contract.tables:
         made[table_id(table)] = _table(site, table)
+        if once := once_view(table):
+            made[_view_id(once.name)] = _view(site, once, table.name, table_id(table))
     default = site.contract.default_table
+    source = once_name(default)
+    source_id = _view_id(source) if default.deduplicate else table_id(default)
     for view in views_for(default.schema):
-        made[f"View{_camel(view.name)}"] = _view(site, view, default)
+        made[_view_id(view.name)] = _view(site, view, source, source_id)
     if site.settings.glue_encryption:
         made["GlueEncryption"] = _security_configuration(site)
     if site.settings.partitions == "crawler":
@@ -62,6 +66,10 @@ def catalog(site: Site) -> dict[str, Resource]:
 
 def table_id(table: TableContract) -> str:
     return f"Table{_camel(table.name)}"
+
+
+def _view_id(name: str) -> str:
+    return f"View{_camel(name)}"
 
 
 def security_configuration(site: Site) -> dict[str, str] | None:
@@ -128,15 +136,23 @@ def _projection(location: str) -> dict[str, Any]:
 _PRESTO_TYPES = {"string": "varchar", "timestamp": "timestamp(3)", "int": "integer"}
 
 
-def _view(site: Site, view: View, table: TableContract) -> Resource:
-    """A view as Athena keeps one: the SQL, coded, in the text of a catalog table."""
+def presto_type(hive: str) -> str:
+    """The catalog's type as Athena's engine writes it: `map<string,int>` is
+    `map(varchar,integer)`."""
+    words = re.sub(r"[a-z]+", lambda found: _PRESTO_TYPES.get(found[0], found[0]), hive)
+    return words.replace("<", "(").replace(">", ")")
+
+
+def _view(site: Site, view: View, source: str, source_id: str) -> Resource:
+    """A view as Athena keeps one: the SQL, coded, in the text of a catalog table.
+
+    `source`: the table or view it reads; `source_id`: that one's logical id.
+    """
     described = {
-        "originalSql": view.sql.format(table=f"{site.names.database}.{table.name}"),
+        "originalSql": view.sql.format(table=f"{site.names.database}.{source}"),
         "catalog": "awsdatacatalog",
         "schema": site.names.database,
-        "columns": [
-            {"name": name, "type": _PRESTO_TYPES.get(kind, kind)} for name, kind in view.columns
-        ],
+        "columns": [{"name": name, "type": presto_type(kind)} for name, kind in view.columns],
     }
     coded = base64.b64encode(json.dumps(described).encode()).decode()
     return resource(
@@ -158,7 +174,7 @@ def _view(site: Site, view: View, table: TableContract) -> Resource:
                 },
             },
         },
-        depends_on=(table_id(table),),
+        depends_on=(source_id,),
         metadata={"Sql": described["originalSql"]},
     )
 

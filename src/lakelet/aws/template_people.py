@@ -13,7 +13,7 @@ from lakelet.aws.cfn import (
     tag_list,
     trust_principals,
 )
-from lakelet.aws.queries import saved_queries_for
+from lakelet.aws.queries import once_name, saved_queries_for
 from lakelet.aws.site import Site
 from lakelet.aws.template_catalog import catalog_arns
 
@@ -74,7 +74,7 @@ def _saved_queries(site: Site) -> dict[str, Resource]:
                 "Description": query.description,
                 "Database": ref("Database"),
                 "WorkGroup": ref("Workgroup"),
-                "QueryString": query.sql.format(table=table.name),
+                "QueryString": query.sql.format(table=once_name(table)),
             },
         )
         for index, query in enumerate(saved_queries_for(table.schema), 1)
