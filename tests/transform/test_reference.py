@@ -50,3 +50,14 @@ def test_any_bytes(contract: Contract, raw: bytes) -> None:
 @given(raw=flat_objects())
 def test_flat_lines(contract: Contract, raw: bytes) -> None:
     assert_same(raw, contract)
+
+
+def test_names_are_judged_in_each_of_a_lines_inner_objects() -> None:
+    """A number just before an inner object's end once hid the next one's first name."""
+    raw = (
+        b'{"event_id":"e1","event_type":"page_view","timestamp":"2026-03-09T14:30:00Z",'
+        b'"device":{"type":0},"blob":{"IP_Address":"203.0.113.9"}}\n'
+    )
+    assert_same(raw, DEFAULT)
+    (table,) = transformed(raw, DEFAULT).tables.values()
+    assert table["properties"].to_pylist() == ['{"device":{"type":0},"blob":{}}']
