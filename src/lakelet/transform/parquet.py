@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lakelet.model.ports import ObjectStore, ObjectWriter
@@ -41,23 +42,28 @@ def parquet_writer(store: ObjectStore, bucket: str, key: str, schema: pa.Schema)
 
 class _ParquetSink:
     def __init__(self, target: ObjectWriter, schema: pa.Schema) -> None:
-        self._target = target
+        self._target, self._schema = target, schema
         self._counted = _Counted(target)
-        self._writer = pq.ParquetWriter(
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, table: pa.Table) -> None:
+        if self._writer is None:
+            self._writer = self._open(table)
+        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+    def _open(self, first: pa.Table) -> pq.ParquetWriter:
+        return pq.ParquetWriter(
             pa.PythonFile(self._counted, mode="w"),
-            schema,
+            self._schema,
             compression="snappy",
-            use_dictionary=_dictionary_columns(schema),
+            use_dictionary=_dictionary_columns(first),
             write_statistics=True,
             store_schema=False,
             memory_pool=pa.system_memory_pool(),
         )
 
-    def write(self, table: pa.Table) -> None:
-        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
-
     def close(self) -> int:
-        self._writer.close()
+        (self._writer or self._open(self._schema.empty_table())).close()
         self._target.commit()
         return self._counted.size_bytes
 
@@ -65,9 +71,19 @@ class _ParquetSink:
         self._target.abort()
 
 
-def _dictionary_columns(schema: pa.Schema) -> list[str]:
-    """Text, where the same values come again; pages of distinct ones fall back by themselves."""
-    return [c.name for c in schema if pa.types.is_string(c.type) or pa.types.is_date(c.type)]
+_SAMPLE_ROWS = 4_096
+
+
+def _dictionary_columns(first: pa.Table) -> list[str]:
+    """Text and days, but not where the first rows are all distinct, as ids are: pages of them
+    fall back by themselves, after the work of a dictionary was done for nothing."""
+    sample = first.slice(0, _SAMPLE_ROWS)
+    return [
+        c.name
+        for c in first.schema
+        if (pa.types.is_string(c.type) or pa.types.is_date(c.type))
+        and not (sample.num_rows > 1 and pc.count_distinct(sample[c.name]).as_py() == len(sample))
+    ]
 
 
 class _Counted:
