@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from lakelet.aws.commands import draw_status, exports, show_plan
 from lakelet.aws.deploy import Plan
-from lakelet.aws.preflight import Account, Check
+from lakelet.aws.looks import Account, Check
 from lakelet.aws.stack import Change, Effect
 from lakelet.cli.main import app
 from tests.aws.declared import default_site

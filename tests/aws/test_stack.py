@@ -1,13 +1,16 @@
 """CloudFormation's answers in words, and what a deployment does with them; no AWS in sight."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from lakelet.aws.deploy import Deployment, NotDeployed
-from lakelet.aws.preflight import Account, PreflightFailed, check_all, refuse, who_am_i
+from lakelet.aws.looks import Account
+from lakelet.aws.preflight import PreflightFailed, check_all, refuse, who_am_i
+from lakelet.aws.quotas import check_quotas
 from lakelet.aws.settings import AwsSettings, FunctionSettings
 from lakelet.aws.stack import (
     Effect,
@@ -322,14 +325,50 @@ class FakeService:
 
         return call
 
+    def get_paginator(self, operation: str) -> Any:
+        return SimpleNamespace(paginate=lambda **_: [getattr(self, operation)()])
+
+
+def there(count: int) -> dict[str, Any]:
+    """So many streams of others."""
+    names = [f"stream-{number}" for number in range(count)]
+    return {"DeliveryStreamNames": names, "HasMoreDeliveryStreams": False}
+
+
+def buckets(*names: str) -> dict[str, Any]:
+    return {"Buckets": [{"Name": name} for name in names]}
+
+
+def quotas(**values: float) -> dict[str, Any]:
+    """A page of Service Quotas; underscores stand for blanks."""
+    return {
+        "Quotas": [
+            {"QuotaName": name.replace("_", " "), "Value": value} for name, value in values.items()
+        ]
+    }
+
+
+OURS = tuple(
+    f"clickstream-{zone}-123456789012-eu-central-1"
+    for zone in ("raw", "transformed", "results", "scripts")
+)
+
 
 def looks(settings: AwsSettings | None = None, **answers: Any) -> list[Any]:
     limits = {
         "AccountLimit": {"UnreservedConcurrentExecutions": 1000, "ConcurrentExecutions": 1000}
     }
-    known = {"get_layer_version_by_arn": {}, "get_account_settings": limits, "head_bucket": "404"}
+    known = {
+        "get_layer_version_by_arn": {},
+        "get_account_settings": limits,
+        "head_bucket": "404",
+        "list_delivery_streams": there(3),
+        "list_buckets": buckets("another"),
+        "list_service_quotas": quotas(Delivery_streams=50.0, General_purpose_buckets=100.0),
+    }
     service = FakeService(**{**known, **answers})
-    session = FakeSession(**dict.fromkeys(("s3", "firehose", "lambda", "glue", "athena"), service))
+    names = ("s3", "firehose", "lambda", "glue", "athena", "service-quotas")
+    session = FakeSession(**dict.fromkeys(names, service))
     return list(check_all(session, default_site(settings), ACCOUNT, {}))
 
 
@@ -345,6 +384,12 @@ def test_a_free_account_is_fine() -> None:
         ({"get_database": {}}, None, "database clickstream"),
         ({"get_layer_version_by_arn": "ResourceNotFoundException"}, None, "layer"),
         ({}, AwsSettings(function=FunctionSettings(reserved_concurrency=950)), "concurrency"),
+        ({"list_delivery_streams": there(50)}, None, "delivery streams: 50 of 50, 1 to add"),
+        (
+            {"list_buckets": buckets(*map(str, range(97)))},
+            None,
+            "buckets: 97 of 100, 4 to add",
+        ),
     ],
 )
 def test_what_stands_in_the_way_is_named(
@@ -360,3 +405,50 @@ def test_what_may_not_be_looked_at_does_not_stop_us() -> None:
     checks = looks(get_database="AccessDeniedException")
     assert None in {check.ok for check in checks}
     refuse(checks)
+
+
+def test_what_is_ours_already_needs_no_room() -> None:
+    full = {
+        "DeliveryStreamNames": ["clickstream", *there(49)["DeliveryStreamNames"]],
+        "HasMoreDeliveryStreams": False,
+    }
+    taken = buckets(*OURS, *map(str, range(96)))
+    found = {check.name: check for check in looks(list_delivery_streams=full, list_buckets=taken)}
+    assert (found["delivery streams"].ok, found["buckets"].ok) == (True, True)
+    assert found["delivery streams"].found == "50, none to add"
+    # Kept by an earlier `destroy`, one of them gone since: only that one is to add.
+    three = buckets(*OURS[1:], *map(str, range(96)))
+    (check,) = [one for one in looks(list_buckets=three) if one.name == "buckets"]
+    assert (check.ok, check.found) == (True, "99 of 100, 1 to add")
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    ["AccessDeniedException", quotas(Dynamic_partitions=500.0, Directory_buckets=1.0)],
+)
+def test_an_unknown_quota_is_told_by_its_default_and_stops_nobody(unknown: Any) -> None:
+    checks = looks(list_service_quotas=unknown, list_delivery_streams=there(2_000))
+    found = {check.name: check for check in checks}
+    assert found["delivery streams"].ok is None
+    assert "2,000, 1 to add; AWS's default is 2,000" in found["delivery streams"].found
+    assert found["buckets"].ok
+    assert "10,000" in found["buckets"].found
+    refuse(checks)
+
+
+def test_streams_are_counted_on_every_page() -> None:
+    class Pages:
+        def list_delivery_streams(self, **asked: Any) -> dict[str, Any]:
+            first = "ExclusiveStartDeliveryStreamName" not in asked
+            names = ["a", "b"] if first else ["c"]
+            assert first or asked["ExclusiveStartDeliveryStreamName"] == "b"
+            return {"DeliveryStreamNames": names, "HasMoreDeliveryStreams": first}
+
+    service = FakeService(
+        list_buckets="AccessDenied", list_service_quotas=quotas(Firehose_streams=3.0)
+    )
+    session = FakeSession(firehose=Pages(), s3=service, **{"service-quotas": service})
+    streams, others = check_quotas(session, default_site(), ACCOUNT, {})
+    assert (streams.ok, streams.found) == (False, "3 of 3, 1 to add")
+    assert "Service Quotas" in streams.remedy
+    assert (others.ok, others.found) == (None, "could not be counted: AccessDenied")

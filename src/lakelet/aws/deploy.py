@@ -16,8 +16,9 @@ from botocore.exceptions import ClientError
 
 from lakelet.aws.cfn import compact, subset, with_names
 from lakelet.aws.keyring import ensure_keyring, schedule_deletion
+from lakelet.aws.looks import Account, Check
 from lakelet.aws.package import Artifact, Package, build_package
-from lakelet.aws.preflight import Account, Check, check_all, refuse, who_am_i
+from lakelet.aws.preflight import check_all, refuse, who_am_i
 from lakelet.aws.site import Site
 from lakelet.aws.stack import (
     NOTHING_TO_DO,

@@ -63,6 +63,7 @@ _EVENTS = "PutRule DeleteRule DescribeRule PutTargets RemoveTargets ListTargetsB
 # These know no resources, or only know them after the fact.
 _UNBOUND = (
     "sts:GetCallerIdentity lambda:GetAccountSettings logs:DescribeLogGroups "
+    "firehose:ListDeliveryStreams s3:ListAllMyBuckets servicequotas:ListServiceQuotas "
     "logs:PutResourcePolicy logs:DeleteResourcePolicy logs:DescribeResourcePolicies "
     "glue:CreateCrawler glue:CreateSecurityConfiguration glue:GetSecurityConfiguration "
     "glue:DeleteSecurityConfiguration cloudwatch:DescribeAlarms cloudformation:DescribeEvents"

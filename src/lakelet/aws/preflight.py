@@ -2,12 +2,13 @@
 with a sentence, and not in its fifth minute with a rollback."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lakelet.aws.layers import default_layer_arn
+from lakelet.aws.looks import Account, Check
+from lakelet.aws.quotas import check_quotas
 from lakelet.aws.site import Site
 from lakelet.aws.template_storage import ZONES
 from lakelet.model.errors import LakeletError
@@ -18,23 +19,6 @@ UNRESERVED_CONCURRENCY_LEAST = 100
 
 class PreflightFailed(LakeletError):
     code = "aws.preflight"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One look. `ok` is None where we may not look: that is told, and does not stop us."""
-
-    name: str
-    ok: bool | None
-    found: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    id: str
-    region: str
-    caller_arn: str
 
 
 def who_am_i(session: Any) -> Account:
@@ -67,6 +51,7 @@ def check_all(
     yield from _names(session, site, ours)
     yield _layer(session, site, account)
     yield _concurrency(session, site)
+    yield from check_quotas(session, site, account, ours)
 
 
 def refuse(checks: list[Check]) -> None:
