@@ -25,7 +25,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,9 +36,10 @@ from isal import igzip
 
 from lakelet.contract import load_declaration
 from lakelet.model.manifest import Manifest
+from lakelet.node.ahead import read_ahead
 from lakelet.store.disk import DiskObjectStore
 from lakelet.testing.traffic import TrafficMix, generate
-from lakelet.transform import Records, process, raw_object
+from lakelet.transform import process, raw_object
 
 DECLARATION = load_declaration(None)
 PIPELINE, CONTRACT = DECLARATION.pipeline, DECLARATION.contract
@@ -94,15 +94,6 @@ def lakelet(sample: Sample) -> list[Manifest]:
     store = DiskObjectStore(sample.folder)
     objects = [raw_object(store, PIPELINE.raw_bucket, key) for key in sample.keys]
     return [process(store, PIPELINE, CONTRACT, raw, ahead=read_ahead) for raw in objects]
-
-
-def read_ahead(records: Iterator[Records]) -> Iterator[Records]:
-    """One block is read on a second thread while another is written."""
-    with ThreadPoolExecutor(1) as executor:
-        waiting = executor.submit(next, records, None)
-        while (found := waiting.result()) is not None:
-            waiting = executor.submit(next, records, None)
-            yield found
 
 
 _TEXT = [
@@ -339,10 +330,11 @@ def _large_sample(folder: Path, lines: list[bytes], rounds: int) -> Sample:
 
 
 def transform_one(folder: Path) -> None:
-    """As the worker and the Lambda do it by default: nothing runs ahead."""
+    """As the worker does it: one block is read while another is written."""
     store = DiskObjectStore(folder)
     key = next(store.list(PIPELINE.raw_bucket)).key
-    process(store, PIPELINE, CONTRACT, raw_object(store, PIPELINE.raw_bucket, key))
+    raw = raw_object(store, PIPELINE.raw_bucket, key)
+    process(store, PIPELINE, CONTRACT, raw, ahead=read_ahead)
     print_peak()
 
 

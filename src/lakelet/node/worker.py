@@ -57,6 +57,7 @@ class LocalTransform:
         from lakelet.lake.errors_zone import adopt_errors
         from lakelet.lake.seen import open_seen_keys
         from lakelet.model.layout import is_error_key
+        from lakelet.node.ahead import read_ahead
         from lakelet.node.keyring import local_keyring
         from lakelet.store.clock import SystemClock
         from lakelet.store.disk import DiskObjectStore
@@ -71,7 +72,15 @@ class LocalTransform:
             raw = raw_object(store, bucket, key)
             if is_error_key(key, error_prefix=self.pipeline.stream.error_prefix):
                 return adopt_errors(store, self.pipeline, self.contract, raw)
-            return process(store, self.pipeline, self.contract, raw, keyring=keyring, seen=seen)
+            return process(
+                store,
+                self.pipeline,
+                self.contract,
+                raw,
+                keyring=keyring,
+                seen=seen,
+                ahead=read_ahead,
+            )
 
         return transform
 
