@@ -5,7 +5,9 @@
 Ways:
     lakelet     `process`, whole: contract, personal data, duplicates, quarantine, manifest
     floor       inflate, parse and encode with the same libraries, and nothing else
-    duckdb      COPY of the same work: types, computed columns, emails out, first of each id
+    duckdb      COPY of the same columns on two threads: types, the contract's checks, computed
+                columns, emails out, first of each id. Less than ours still: what fails a check
+                is lost, undeclared fields too, one bad line stops it, no ledger, no fsync
     per-record  a Lambda of the usual kind: json.loads a line, a dict an event, pandas,
                 awswrangler (on a tenth of the events: it is slow)
     spark       PySpark local[2], the same columns (--spark)
@@ -131,7 +133,8 @@ COPY (
     CASE WHEN event_type = 'purchase'
       THEN coalesce(product_price, 0) * coalesce(quantity, 1) ELSE 0 END AS revenue,
     hour(event_timestamp)::INTEGER AS hour, dayname(event_timestamp) AS day_of_week,
-    event_timestamp::DATE AS event_date, TIMESTAMP '2026-03-09 12:00:00' AS received_at,
+    event_timestamp::DATE AS event_date, NULL::VARCHAR AS properties,
+    TIMESTAMP '2026-03-09 12:00:00' AS received_at,
     strftime(event_timestamp, '%Y') AS year, strftime(event_timestamp, '%m') AS month,
     strftime(event_timestamp, '%d') AS day
   FROM (
@@ -142,6 +145,9 @@ COPY (
       product_category: 'VARCHAR', product_price: 'DOUBLE', quantity: 'INTEGER',
       search_query: 'VARCHAR', search_results_count: 'INTEGER', device_type: 'VARCHAR',
       browser: 'VARCHAR', country: 'VARCHAR', city: 'VARCHAR' }})
+    WHERE event_id <> '' AND event_type <> ''
+      AND event_timestamp BETWEEN TIMESTAMP '2026-03-09 12:00:00' - INTERVAL 3650 DAY
+        AND TIMESTAMP '2026-03-09 12:00:00' + INTERVAL 24 HOUR
     QUALIFY row_number() OVER (PARTITION BY event_id) = 1)
 ) TO '{target}' (FORMAT parquet, COMPRESSION snappy, PARTITION_BY (year, month, day))
 """
