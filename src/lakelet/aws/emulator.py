@@ -62,6 +62,18 @@ class EmulatorSession:
             self._clients[service] = self._made(service)
         return self._clients[service]
 
+    def variables(self) -> dict[str, str]:
+        """The same account for another process, as environment variables."""
+        key, secret, _ = self._credentials
+        return {
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CA_BUNDLE": str(self._ca_file),
+            # By address: boto3 then names buckets in the path.
+            "AWS_ENDPOINT_URL": self.endpoint_url.replace("//localhost:", "//127.0.0.1:"),
+        }
+
     def _made(self, service: str) -> Any:
         from botocore.config import Config
 

@@ -261,6 +261,7 @@ def summarise(results: Sequence[Mapping[str, Any]]) -> Summary:
 def make_runner(arguments: JobArguments) -> Runner:
     """The runner of this process: on S3, or over a data folder's buckets."""
     if not arguments.buckets:
+        # Written by pyarrow, as on one machine: Glue's Spark brings no awswrangler.
         return s3_runner(
             {
                 PIPELINE: arguments.pipeline,

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from lakelet.aws.runner import Runner, s3_runner
+from lakelet.aws.wrangler import wrangler_writer
 from lakelet.model.errors import LakeletError, Outcome
 from lakelet.model.layout import is_raw_event_key
 from lakelet.model.manifest import Manifest
@@ -207,4 +208,4 @@ def _emit(line: str) -> None:
 @cache
 def _runner() -> Runner:
     """Made with the first event, kept while the function is warm."""
-    return s3_runner()
+    return s3_runner(writer=wrangler_writer)

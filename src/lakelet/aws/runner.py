@@ -65,11 +65,14 @@ def finished(store: ObjectStore, pipeline: Pipeline, raw: RawObject) -> Manifest
     return manifest if manifest.raw.etag == raw.etag else None
 
 
-def s3_runner(variables: Mapping[str, str] = os.environ) -> Runner:
-    """The runner of a deployed package, over S3. Raises DeclarationError."""
+def s3_runner(
+    variables: Mapping[str, str] = os.environ,
+    writer: Callable[[Any], TableWriter] = lambda _: parquet_writer,
+) -> Runner:
+    """The runner of a deployed package, over S3. `writer` makes the writer of a boto3 session;
+    by default pyarrow alone. Raises DeclarationError."""
     import boto3
 
-    from lakelet.aws.wrangler import wrangler_writer
     from lakelet.store.s3 import S3ObjectStore
 
     session = boto3.session.Session()
@@ -79,7 +82,7 @@ def s3_runner(variables: Mapping[str, str] = os.environ) -> Runner:
         pipeline,
         contract,
         read_keyring(session, variables.get(KEYRING_SECRET, "")),
-        wrangler_writer(session),
+        writer(session),
     )
 
 
