@@ -16,6 +16,8 @@ from botocore.exceptions import ClientError
 from lakelet.aws.home import AwsHome
 from lakelet.aws.queries import once_view
 from lakelet.aws.site import load_site
+from lakelet.aws.stack import Effect, StackFailed
+from lakelet.aws.template_storage import ZONES
 from lakelet.producer import Producer
 from tests.aws.live import POLL_SECONDS, Live, deployed, event, ndjson, raw_key, until
 
@@ -223,6 +225,14 @@ def test_a_contract_changes_and_data_outlives_the_stack(live: Live, tmp_path: Pa
             assert len(kept) == 4
             assert {bucket: second.keys(bucket) for bucket in kept} == before
             assert second.deployment.state().status in ("", "DELETE_COMPLETE")
+            again = second.deployment.plan()
+            found = {one.logical_id for one in again.changes if one.effect is Effect.KEPT}
+            assert found == {f"{zone.capitalize()}Bucket" for zone in ZONES}
+            # The emulator imports nothing: it is told what to do, and nothing is lost.
+            with pytest.raises(StackFailed, match="already exists") as refused:
+                second.deployment.apply(again)
+            assert "aws s3 sync" in refused.value.hint
+            assert {bucket: second.keys(bucket) for bucket in kept} == before
             for _ in second.deployment.delete_data():
                 pass
             assert second.deployment.kept_buckets() == []

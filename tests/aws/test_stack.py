@@ -15,6 +15,7 @@ from lakelet.aws.settings import AwsSettings, FunctionSettings
 from lakelet.aws.stack import (
     Effect,
     StackFailed,
+    changes_of_new,
     changes_of_set,
     failure,
     faults_of,
@@ -101,6 +102,11 @@ def test_what_loses_data_comes_first() -> None:
         ("Firehose is unable to assume role arn:aws:iam::1:role/x", "next attempt", True),
         ("The role defined for the function cannot be assumed by Lambda.", "next attempt", True),
         ("clickstream already exists in stack", "stage", False),
+        (
+            "Resource of type 'AWS::S3::Bucket' with identifier 'x' already exists.",
+            "aws s3 sync",
+            False,
+        ),
         ("decreases account's UnreservedConcurrentExecution below", "reserved_concurrency", False),
         ("User: x is not authorized to perform: glue:CreateCrawler", "--deployer-policy", False),
         ("Layer version arn:aws:lambda:::layer:AWSSDKPandas:9 does not exist", "layer_arn", False),
@@ -154,6 +160,15 @@ def test_only_a_working_stack_is_busy() -> None:
     assert is_busy("UPDATE_IN_PROGRESS")
     assert not is_busy("REVIEW_IN_PROGRESS")
     assert not is_busy("UPDATE_ROLLBACK_COMPLETE")
+
+
+def test_what_an_earlier_deployment_left_is_kept_not_created() -> None:
+    bucket, queue = {"Type": "AWS::S3::Bucket"}, {"Type": "AWS::SQS::Queue"}
+    template = {"Resources": {"RawBucket": bucket, "DeadLetters": queue}}
+    assert [one.sentence() for one in changes_of_new(template, {"RawBucket"})] == [
+        "kept S3 Bucket RawBucket",
+        "created SQS Queue DeadLetters",
+    ]
 
 
 # --- a deployment against a CloudFormation of our own ------------------------------------

@@ -32,6 +32,7 @@ from lakelet.aws.stack import (
     is_busy,
 )
 from lakelet.aws.template import FOUNDATION, build_template
+from lakelet.aws.template_storage import ZONES
 from lakelet.aws.waiting import POLL_SECONDS, Progress, StackWatch, Tell, silent
 from lakelet.model.errors import LakeletError
 
@@ -154,7 +155,8 @@ class Deployment:
         refuse(list(checks))
         package = build_package(self.site.pipeline, self.site.contract)
         if "ScriptsBucket" not in state.resources:
-            return Plan(account, checks, tuple(changes_of_new(self.template)), first=True)
+            kept = {f"{zone.capitalize()}Bucket" for zone in self._kept(account)}
+            return Plan(account, checks, tuple(changes_of_new(self.template, kept)), first=True)
         change_set, changes = self._propose(self.template, account, package)
         return Plan(account, checks, tuple(changes), first=False, change_set=change_set)
 
@@ -326,13 +328,18 @@ class Deployment:
 
     def kept_buckets(self) -> list[str]:
         """Buckets of this pipeline that are there, with or without a stack."""
-        account = who_am_i(self._session)
+        return list(self._kept(who_am_i(self._session)).values())
+
+    def _kept(self, account: Account) -> dict[str, str]:
+        """Zone → bucket, of those that are there."""
         s3 = self._session.client("s3")
-        names = [
-            self.site.names.resolved_bucket(zone, account.id, account.region)
-            for zone in ("raw", "transformed", "results", "scripts")
-        ]
-        return [name for name in names if _bucket_is_there(s3, name, account.id)]
+        names = {
+            zone: self.site.names.resolved_bucket(zone, account.id, account.region)
+            for zone in ZONES
+        }
+        return {
+            zone: name for zone, name in names.items() if _bucket_is_there(s3, name, account.id)
+        }
 
     def delete_data(self) -> Iterator[Progress]:
         """Empty and delete every bucket of the pipeline. There is no way back."""

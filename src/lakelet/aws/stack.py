@@ -59,10 +59,12 @@ STATEFUL_TYPES = frozenset(
 )
 
 
-def changes_of_new(template: Mapping[str, Any]) -> list[Change]:
-    """What a first deployment makes."""
+def changes_of_new(
+    template: Mapping[str, Any], kept: AbstractSet[str] = frozenset()
+) -> list[Change]:
+    """What a first deployment makes. `kept`: logical ids that an earlier one left behind."""
     return [
-        Change(Effect.CREATED, logical_id, made["Type"])
+        Change(Effect.KEPT if logical_id in kept else Effect.CREATED, logical_id, made["Type"])
         for logical_id, made in template["Resources"].items()
     ]
 
@@ -174,7 +176,16 @@ _REMEDIES: tuple[tuple[str, str, bool], ...] = (
         True,
     ),
     (
-        r"already exists|AlreadyExists|BucketAlreadyOwnedByYou",
+        r"AWS::S3::Bucket'? .*already exists|BucketAlreadyOwnedByYou|ImportExistingResources",
+        (
+            "A bucket kept by an earlier `destroy` was not taken in: this CloudFormation does not "
+            "import. Set [aws] stage for buckets of other names and bring the history with "
+            "`aws s3 sync`; or copy away what it holds, delete it, deploy, and copy it back."
+        ),
+        False,
+    ),
+    (
+        r"already exists|AlreadyExists",
         (
             "Something of this name is there, made by somebody else: rename the pipeline, set "
             "[aws] stage, or delete it."
