@@ -38,7 +38,7 @@ def test_a_key_comes_back_from_its_path(key: str) -> None:
 @given(keys)
 def test_a_path_stays_below_its_root(key: str) -> None:
     path = encode_key(key)
-    assert os.path.normpath(f"/root/bucket/{path}") == f"/root/bucket/{path}"
+    assert os.path.normpath(f"/store/bucket/{path}") == f"/store/bucket/{path}"
     assert "\0" not in path
 
 
