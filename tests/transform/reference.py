@@ -323,9 +323,9 @@ def to_instant(value: str) -> datetime:
         raise Unfit
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
+    except (ValueError, OverflowError):
         raise Unfit from None
-    return at.astimezone(UTC).replace(tzinfo=None) if at.tzinfo else at
 
 
 def of_epoch(value: Decimal) -> datetime:

@@ -23,7 +23,7 @@ from lakelet.transform.rows import Part, parts_of
 NUMERIC = r"^[ \t\r\n]*[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?[ \t\r\n]*$"
 _SHORT_INTEGER = r"^[+-]?[0-9]{1,18}$"
 _NUMBER_LENGTH_MAX = 400  # of text that is to become exactly one number
-_INT_BOUNDS = {pa.int32(): 2**31, pa.int64(): 2**63}
+_INT_BOUNDS = {pa.int32(): 2**31}
 _SPACE = " \t\r\n"
 
 
@@ -120,9 +120,12 @@ def _to_integer(part: Part, arrow: pa.DataType) -> pa.Array:
         if pc.any(pc.invert(short)).as_py():
             rare = pc.if_else(short, None, text)
             values = pc.coalesce(values, _mapped(rare, _exact_integer, pa.int64()))
-    bound = _INT_BOUNDS[arrow]
     if arrow == pa.int64():
         return values
+    try:
+        return pc.cast(values, arrow)
+    except pa.ArrowInvalid:  # one is too large: just that one does not fit
+        bound = _INT_BOUNDS[arrow]
     fits = pc.and_(pc.less(values, bound), pc.greater_equal(values, -bound))
     return pc.cast(pc.if_else(fits, values, None), arrow)
 

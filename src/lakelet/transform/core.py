@@ -13,6 +13,7 @@ from lakelet.model.schema import QUARANTINE_SCHEMA, TIMESTAMP
 from lakelet.model.seen import SeenKeys
 from lakelet.transform.blocks import BLOCK_SIZE_BYTES, Block, blocks
 from lakelet.transform.check import Checked, check, columns_of
+from lakelet.transform.days import by_day
 from lakelet.transform.duplicates import FirstSeen
 from lakelet.transform.exact import read_exact
 from lakelet.transform.express import evaluate, holds
@@ -179,38 +180,37 @@ class Transformer:
     def _finish(self, table: TableContract, pieces: "list[_Good]", result: Transformed) -> None:
         order, columns, extras = _joined(pieces)
         if table.deduplicate:
-            keys = pc.take(columns[table.deduplicate.column], order)
-            times = pc.take(columns[table.event_time.column], order)
+            keys = _taken(columns[table.deduplicate.column], order)
+            times = _taken(columns[table.event_time.column], order)
             first = self._first_seen[table.name].of(keys, times)
             if first is not None:
-                result.duplicates += len(order) - (pc.sum(first).as_py() or 0)
-                order = pc.filter(order, first)
-        if len(order):
-            days = days_of(columns[table.event_time.column])
-            for day, indices in _by_day(pc.take(days, order), order):
-                result.tables[table.name, day] = self._table(table, columns, extras, indices)
+                count = len(keys)
+                order = pc.indices_nonzero(first) if order is None else pc.filter(order, first)
+                result.duplicates += count - len(order)
+        rows = self._table(table, columns, extras, order)
+        if rows.num_rows:
+            days = days_of(rows[table.event_time.column].chunk(0))
+            for day, own in by_day(rows, days):
+                result.tables[table.name, day] = own
 
     def _table(
         self,
         table: TableContract,
         columns: dict[str, pa.Array],
         extras: pa.Array | None,
-        indices: pa.Array,
+        order: pa.Array | None,
     ) -> pa.Table:
-        whole = len(indices) == len(columns[table.event_time.column])
-        in_order = whole and indices.equals(_range(len(indices)))
-
-        def own(values: pa.Array) -> pa.Array:
-            return values if in_order else pc.take(values, indices)
-
-        count = len(indices)
-        taken = {f.column: own(columns[f.column]) for f in table.fields if f.stored}
+        """The rows of `order` (None: all, as they are), with every column of the table."""
+        taken = {f.column: _taken(columns[f.column], order) for f in table.fields if f.stored}
+        count = len(taken[table.event_time.column])
         for declared in table.fields:
             if declared.stored and declared.personal:
                 taken[declared.column] = self._pseudonyms.column(
                     declared.personal, taken[declared.column]
                 )
-        taken["properties"] = pa.nulls(count, pa.string()) if extras is None else own(extras)
+        taken["properties"] = (
+            pa.nulls(count, pa.string()) if extras is None else _taken(extras, order)
+        )
         received_at = pa.scalar(self._source.received_at.replace(tzinfo=None), TIMESTAMP)
         taken["received_at"] = pa.repeat(received_at, count)
         for column in self._contract.email_in_values:
@@ -245,21 +245,24 @@ class _Good:
         return self.rows.extras
 
 
-def _range(count: int) -> pa.Array:
-    return pc.subtract(pc.cumulative_sum(pa.repeat(1, count)), 1)
+def _taken(values: pa.Array, order: pa.Array | None) -> pa.Array:
+    return values if order is None else pc.take(values, order)
 
 
 def _all_true(count: int) -> pa.Array:
     return pa.repeat(True, count)
 
 
-def _joined(pieces: list[_Good]) -> tuple[pa.Array, dict[str, pa.Array], pa.Array | None]:
-    """Good rows' indices in the order of their bytes, over the pieces laid end to end."""
+def _joined(
+    pieces: list[_Good],
+) -> tuple[pa.Array | None, dict[str, pa.Array], pa.Array | None]:
+    """Good rows' indices in the order of their bytes, over the pieces laid end to end.
+
+    No indices where all rows are good and in order already.
+    """
     if len(pieces) == 1:
         only = pieces[0]
-        if only.good is None:
-            return _range(only.rows.count), only.columns, only.rows.extras
-        order = pc.cast(pc.indices_nonzero(only.good), pa.int64())
+        order = None if only.good is None else pc.indices_nonzero(only.good)
         return order, only.columns, only.rows.extras
     columns = {
         name: pa.concat_arrays([piece.columns[name] for piece in pieces])
@@ -268,27 +271,11 @@ def _joined(pieces: list[_Good]) -> tuple[pa.Array, dict[str, pa.Array], pa.Arra
     some = any(piece.rows.extras is not None for piece in pieces)
     extras = pa.concat_arrays([piece.extras for piece in pieces]) if some else None
     starts = pa.concat_arrays([piece.rows.starts for piece in pieces])
-    order = pc.cast(pc.sort_indices(starts), pa.int64())
+    order = pc.sort_indices(starts)
     if any(piece.good is not None for piece in pieces):
         good = pa.concat_arrays([piece.mask for piece in pieces])
         order = pc.filter(order, pc.take(good, order))
     return order, columns, extras
-
-
-def _by_day(days: pa.Array, order: pa.Array) -> Iterator[tuple[date, pa.Array]]:
-    """Indices by day, earliest day first; linear however many days there are."""
-    least, most = (pc.min_max(days)[end].as_py() for end in ("min", "max"))
-    if least == most:
-        yield least, order
-        return
-    grouped = pc.sort_indices(days)  # stable, so the order within a day stays
-    counts = sorted(
-        (entry["values"], entry["counts"]) for entry in pc.value_counts(days).to_pylist()
-    )
-    at = 0
-    for day, count in counts:
-        yield day, pc.take(order, grouped[at : at + count])
-        at += count
 
 
 def transform_bytes(

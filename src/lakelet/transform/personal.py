@@ -3,6 +3,7 @@
 import fnmatch
 import hmac
 import ipaddress
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ MASK = "***"
 # are taken whole, so that masking inside `properties` leaves it valid JSON.
 _LOCAL = r"""(?:[0-9A-Za-z_.%+'~!#$*-]|[^\x00-\x7f]|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))+"""
 _AT = r"(?:@|%(?:25)*40)"
+_ENCODED_AT = re.compile(rb"%(?:25)*40")
 _LABEL = r"(?:[0-9A-Za-z_-]|[^\x00-\x7f])+"
 _DOT = r"(?:\.|%(?:25)*2[Ee])"
 EMAIL = f"{_LOCAL}{_AT}{_LABEL}(?:{_DOT}{_LABEL})+"
@@ -71,11 +73,26 @@ def truncate(text: str) -> str | None:
 
 def mask_emails(values: pa.Array) -> pa.Array:
     """Text with every email address in it replaced by `***`."""
-    suspects = pc.fill_null(pc.match_substring_regex(values, _AT), False)
-    if not pc.any(suspects).as_py():
+    suspects = _with_at_signs(values)
+    if suspects is None or not pc.any(suspects).as_py():
         return values
     masked = pc.replace_substring_regex(pc.filter(values, suspects), EMAIL, MASK)
     return pc.replace_with_mask(values, suspects, masked)
+
+
+def _with_at_signs(values: pa.Array) -> pa.Array | None:
+    """bool, n; None: none at all.
+
+    The column's text is asked as a whole first, which takes a tenth of asking each value.
+    Where two values meet, or under a null, there may be a false alarm: no more.
+    """
+    buffer = values.buffers()[2]
+    text = b"" if buffer is None else buffer.to_pybytes()
+    if b"%" in text and _ENCODED_AT.search(text):
+        return pc.fill_null(pc.match_substring_regex(values, _AT), False)
+    if b"@" in text:
+        return pc.fill_null(pc.match_substring(values, "@"), False)
+    return None
 
 
 class NameRules:
