@@ -61,3 +61,14 @@ def test_names_are_judged_in_each_of_a_lines_inner_objects() -> None:
     assert_same(raw, DEFAULT)
     (table,) = transformed(raw, DEFAULT).tables.values()
     assert table["properties"].to_pylist() == ['{"device":{"type":0},"blob":{}}']
+
+
+def test_a_null_at_another_tables_path_is_kept() -> None:
+    """Read for all tables at once it looked like nothing, and was nowhere."""
+    raw = (
+        b'{"event_id":"e1","event_type":"vital","timestamp":"2026-03-09T14:30:00Z",'
+        b'"device":{"type":null}}\n'
+    )
+    assert_same(raw, WHOLE)
+    (table,) = transformed(raw, WHOLE).tables.values()
+    assert table["properties"].to_pylist() == ['{"device":{"type":null}}']

@@ -151,6 +151,8 @@ class Transformer:
         own = self._paths[table.name]
         foreign = [path for path in self._all_paths if path not in own]
         masks = [pc.is_valid(part.values) for path in foreign for part in rows.parts(path)]
+        if foreign and rows.nulls is not None:
+            masks.append(rows.nulls)
         if not masks or not rows.count:
             yield rows
             return

@@ -112,11 +112,13 @@ def to_rows(
     plain = frozenset(path[0] for path in paths if len(path) == 1)
     nested = tuple(path for path in paths if len(path) > 1)
     extras = [_extras(document, plain, nested, scrub) for document in documents]
+    nulls = [any(_is_null(document, path) for path in nested) for document in documents]
     return Rows(
         len(documents),
         fields,
         lambda: (pa.array(starts, pa.int64()), pa.array(ends, pa.int64())),
         pa.array(extras, pa.string()) if any(extras) else None,
+        pa.array(nulls) if any(nulls) else None,
     )
 
 
@@ -128,6 +130,13 @@ def _look_up(document: Any, path: Path) -> Any:
             return None
         document = document.get(key)
     return document
+
+
+def _is_null(document: Any, path: Path) -> bool:
+    """Whether the path leads to a null that somebody wrote."""
+    *outer, last = path
+    within = _look_up(document, tuple(outer))
+    return type(within) is dict and last in within and within[last] is None
 
 
 def _extras(

@@ -49,12 +49,15 @@ class Rows:
         fields: dict[Path, tuple[Part, ...]],
         locate: Callable[[], tuple[pa.Array, pa.Array]],
         extras: pa.Array | None = None,
+        nulls: pa.Array | None = None,
     ) -> None:
         """`locate` gives starts and ends; it is asked only when they matter.
 
         `extras`: string, n: undeclared fields as one JSON object, or null.
+        `nulls`: bool, n: whether a null was sent at a path below the root, where it is
+        something: `fields` can't tell it from nothing. None: nowhere.
         """
-        self.count, self.fields, self.extras = count, fields, extras
+        self.count, self.fields, self.extras, self.nulls = count, fields, extras, nulls
         self._locate = locate
 
     @cached_property
@@ -91,6 +94,7 @@ class Rows:
             },
             lambda: (pc.take(self.starts, indices), pc.take(self.ends, indices)),
             None if self.extras is None else pc.take(self.extras, indices),
+            None if self.nulls is None else pc.take(self.nulls, indices),
         )
 
 
