@@ -73,8 +73,9 @@ class Shape:
 
     @property
     def line_pattern(self) -> str:
-        """RE2: a whole line of such pairs and nothing else."""
-        return rf"^\{{(?:[ \t]*{self.pair_pattern}[ \t]*[,}}])+\r?\z"
+        """RE2: a whole line of such pairs and nothing else. (A `{` for a comma passes: to tell
+        the first pair from the others would double the expression. The parser objects.)"""
+        return rf"^(?:[{{,][ \t]*{self.pair_pattern}[ \t]*)+\}}\r?\z"
 
 
 class FastReader:
@@ -229,7 +230,7 @@ def _parser_type(declared: Field, kind: Kind) -> pa.DataType:
 
 
 def _parse(
-    data: bytes, shape: Shape, block_size_bytes: int, unexpected: str = "error"
+    data: bytes | pa.Buffer, shape: Shape, block_size_bytes: int, unexpected: str = "error"
 ) -> pa.Table | None:
     """One row a line, or None where the parser objects or believed what is not JSON."""
     try:

@@ -11,27 +11,32 @@ class Lines:
     """The lines of one block, and where they lie in it."""
 
     def __init__(self, data: bytes) -> None:
-        self.lines = data.split(b"\n")
+        self._data = data
+        # binary, n. Split by Arrow: a list of bytes takes three times as long.
+        self._lines: pa.Array = pc.split_pattern(_as_one(data), "\n").values
         self._has_returns = b"\r" in data
 
     @cached_property
     def _texts(self) -> pa.Array:
         """string; empty where a line is not UTF-8."""
-        texts = pa.array(self.lines, pa.binary())
         try:
-            return texts.cast(pa.string())
+            return self._lines.cast(pa.string())
         except pa.ArrowInvalid:
-            sound = [line if is_utf8(line) else b"" for line in self.lines]
+            sound = [line if is_utf8(line) else b"" for line in self._lines.to_pylist()]
             return pa.array(sound, pa.binary()).cast(pa.string())
 
     @cached_property
     def _sizes(self) -> pa.Array:
-        return pa.array(map(len, self.lines), pa.int64(), size=len(self.lines))
+        return pc.cast(pc.binary_length(self._lines), pa.int64())
 
     @cached_property
     def _starts(self) -> pa.Array:
         sizes = pc.add(self._sizes, 1)
         return pc.subtract(pc.cumulative_sum(sizes), sizes)
+
+    def _line(self, at: int) -> bytes:
+        line: bytes = self._lines[at].as_py()
+        return line
 
     def arrays_of(self, chosen: pa.Array) -> tuple[pa.Array, pa.Array]:
         """Starts and ends of some lines in the block, without a carriage return."""
@@ -46,12 +51,13 @@ class Lines:
         starts, ends = self.arrays_of(chosen)
         return list(zip(starts.to_pylist(), ends.to_pylist(), strict=True))
 
-    def joined(self, chosen: pa.Array) -> bytes:
+    def joined(self, chosen: pa.Array) -> bytes | pa.Buffer:
         """Some lines as one text again."""
-        if len(chosen) == len(self.lines):
-            return b"\n".join(self.lines)
-        lines = self.lines
-        return b"\n".join([lines[at] for at in chosen.to_pylist()])
+        if len(chosen) == len(self._lines):
+            return self._data
+        some = pc.take(self._lines, chosen)
+        whole = pa.ListArray.from_arrays(pa.array([0, len(some)], pa.int32()), some)
+        return pc.binary_join(whole, b"\n")[0].as_buffer()
 
     def longest(self, chosen: pa.Array) -> int:
         return int(pc.max(pc.take(self._sizes, chosen)).as_py() or 0)
@@ -69,7 +75,7 @@ class Lines:
 
     @cached_property
     def _every(self) -> pa.Array:
-        return pc.subtract(pc.cumulative_sum(pa.repeat(1, len(self.lines))), 1)
+        return pc.subtract(pc.cumulative_sum(pa.repeat(1, len(self._lines))), 1)
 
     def sort_out(self, usual: pa.Array) -> tuple[pa.Array, list[tuple[int, int]]]:
         """Usual lines with a hard boundary on both sides, and the stretches between them.
@@ -79,12 +85,12 @@ class Lines:
         """
         others = set(pc.indices_nonzero(pc.invert(usual)).to_pylist())
         for at in list(others):
-            line = self.lines[at].strip(b" \t\r")
+            line = self._line(at).strip(b" \t\r")
             if line and not line.endswith(b"}"):
                 others.add(self._next(at, 1))
             if line and not line.startswith(b"{"):
                 others.add(self._next(at, -1))
-        others -= {-1, len(self.lines)}
+        others -= {-1, len(self._lines)}
         unusual = sorted(others)
         alone = self._every
         if unusual:
@@ -94,7 +100,7 @@ class Lines:
     def _next(self, at: int, step: int) -> int:
         """The nearest line that is not blank; one beyond the ends where there is none."""
         at += step
-        while 0 <= at < len(self.lines) and not self.lines[at].strip(b" \t\r"):
+        while 0 <= at < len(self._lines) and not self._line(at).strip(b" \t\r"):
             at += step
         return at
 
@@ -106,23 +112,30 @@ class Lines:
                 runs[-1][1] = at
             else:
                 runs.append([at, at])
-        runs = [run for run in runs if any(map(bytes.strip, self.lines[run[0] : run[1] + 1]))]
+        runs = [run for run in runs if self._holds_something(*run)]
         starts = pc.take(self._starts, pa.array([first for first, _ in runs], pa.int64()))
         lasts = pc.take(self._starts, pa.array([last for _, last in runs], pa.int64()))
         return [
-            (start, end + len(self.lines[last]))
+            (start, end + len(self._line(last)))
             for start, end, (_, last) in zip(
                 starts.to_pylist(), lasts.to_pylist(), runs, strict=True
             )
         ]
 
+    def _holds_something(self, first: int, last: int) -> bool:
+        return any(self._line(at).strip() for at in range(first, last + 1))
+
 
 def is_utf8(text: bytes) -> bool:
     """By Arrow, which only looks: decoding would write it all down again."""
-    offsets = pa.py_buffer(struct.pack("=qq", 0, len(text)))
-    whole = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(text)])
     try:
-        whole.cast(pa.large_string())
+        _as_one(text).cast(pa.string())
     except pa.ArrowInvalid:
         return False
     return True
+
+
+def _as_one(text: bytes) -> pa.Array:
+    """One value that is all of a text, nothing copied. A block is far below 2 GB."""
+    offsets = pa.py_buffer(struct.pack("=ii", 0, len(text)))
+    return pa.Array.from_buffers(pa.binary(), 1, [None, offsets, pa.py_buffer(text)])

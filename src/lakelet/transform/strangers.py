@@ -41,7 +41,7 @@ _SCALAR = f"(?:{_PLAIN_STRING}|{_NUMBER}|true|false)"
 _INNER_OBJECT = _object(f"(?:{_SCALAR}|{_array(_SCALAR)})")
 _INNER_ARRAY = _array(f"(?:{_SCALAR}|{_object(_SCALAR)})")
 _VALUE = f"(?:{_SCALAR}|null|{_INNER_OBJECT}|{_INNER_ARRAY})"
-SIMPLE_LINE = rf"^\{{(?:[ \t]*{_KEY}[ \t]*:[ \t]*{_VALUE}[ \t]*[,}}])+\r?\z"
+SIMPLE_LINE = rf"^(?:[{{,][ \t]*{_KEY}[ \t]*:[ \t]*{_VALUE}[ \t]*)+\}}\r?\z"
 
 _WORD = r'("[^"]*"|[^" \t,:]+)[ \t]*([,:]?)[ \t]*'
 _SPACED = r"[,:{\[][ \t]|[ \t][,:}\]]"
