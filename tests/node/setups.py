@@ -49,9 +49,21 @@ class Scripted:
         if what == "hang":
             (Path(self.folder) / "hanging").touch()
             time.sleep(600)
+        if what == "meet":
+            _meet(Path(self.folder), key.replace("/", "-"))
         if what == "memory":
             return manifest(bucket, key, size=len(bytearray(64 << 30)))
         return manifest(bucket, key, pid=os.getpid())
+
+
+def _meet(folder, name):
+    """Returns once another is here too."""
+    (folder / name).touch()
+    for _ in range(6_000):
+        if len(list(folder.glob("meet-*"))) > 1:
+            return
+        time.sleep(0.01)
+    raise TimeoutError("nobody came")
 
 
 def broken_setup():

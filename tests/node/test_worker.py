@@ -68,13 +68,34 @@ def test_a_listener_that_fails_harms_nothing(queue):
 def test_started_it_empties_the_queue_and_stops(queue, processes):
     worker = make(queue, processes=processes)
     worker.start()
-    queue.enqueue_all((RAW, f"ok/{n}", "e") for n in range(20))
+    queue.enqueue_all((RAW, f"ok/{n}", "e") for n in range(200))
     assert worker.drain(WAIT)
     queue.enqueue(RAW, "ok/late", "e")
     assert worker.drain(WAIT)
     worker.stop()
-    assert worker.stats.done == 21
+    assert worker.stats.done == 201
     assert worker.stats.running == ()
+
+
+def test_a_second_process_starts_only_while_the_first_is_busy(queue, tmp_path):
+    pids = []
+    worker = Worker(
+        queue,
+        setups.Scripted(str(tmp_path)),
+        ManualClock(),
+        processes=2,
+        on_done=lambda manifest: pids.append(manifest.details["pid"]),
+    )
+    worker.start()
+    for n in range(5):
+        queue.enqueue(RAW, f"ok/{n}", "e")
+        assert worker.drain(WAIT)
+    assert len(set(pids)) == 1
+    queue.enqueue_all((RAW, f"meet/{n}", "e") for n in range(2))
+    assert worker.drain(WAIT)
+    worker.stop()
+    assert len(pids) == 7
+    assert len(set(pids)) == 2
 
 
 class FullDisk:

@@ -40,8 +40,10 @@ _log = logging.getLogger(__name__)
 
 
 def default_process_count() -> int:
-    """Half of the cores: the other half acknowledges records and answers queries."""
-    return max(1, min(4, (os.cpu_count() or 2) // 2))
+    """Half of the cores, but both of two: the processes are niced, so whoever acknowledges
+    records or answers queries goes first, and one more starts only while the others work."""
+    cores = os.cpu_count() or 2
+    return min(cores, 4, max(2, cores // 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class LocalTransform:
         from lakelet.lake.errors_zone import adopt_errors
         from lakelet.lake.seen import open_seen_keys
         from lakelet.model.layout import is_error_key
-        from lakelet.node.ahead import read_ahead
+        from lakelet.node.ahead import ahead
         from lakelet.node.keyring import local_keyring
         from lakelet.store.clock import SystemClock
         from lakelet.store.disk import DiskObjectStore
@@ -79,7 +81,7 @@ class LocalTransform:
                 raw,
                 keyring=keyring,
                 seen=seen,
-                ahead=read_ahead,
+                each=ahead,
             )
 
         return transform
@@ -144,7 +146,9 @@ class Worker:
     def start(self) -> None:
         """Returns at once: a transform process is made when there is something for it."""
         for number in range(max(1, self._processes)):
-            thread = threading.Thread(target=self._run, name=f"transform-{number}", daemon=True)
+            thread = threading.Thread(
+                target=self._run, args=(number,), name=f"transform-{number}", daemon=True
+            )
             self._threads.append(thread)
             thread.start()
 
@@ -188,7 +192,7 @@ class Worker:
 
     # --- a thread's life ---------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, number: int) -> None:
         child: TransformProcess | None = None
 
         def transform(item: Item) -> Manifest:
@@ -209,7 +213,7 @@ class Worker:
         while not self._stopping:
             item = None
             try:
-                item = self._next()
+                item = self._next(number)
                 if item is not None:
                     self._attempt(item, transform)
             except Exception as error:  # noqa: BLE001 - the queue's own file: a full disk, mostly
@@ -228,17 +232,19 @@ class Worker:
             with contextlib.suppress(Exception):  # else its lease runs out
                 self._queue.release(item)
 
-    def _next(self) -> Item | None:
-        """The next item; None when stopping."""
+    def _next(self, number: int) -> Item | None:
+        """The next item; None when stopping. While threads of lower numbers are idle it is
+        theirs: what one process can do, one process does, and its memory is all it takes."""
         while True:
             with self._changed:
                 if self._stopping:
                     return None
-                item = self._queue.claim()
+                is_wanted = len(self._stats.running) >= number
+                item = self._queue.claim() if is_wanted else None
                 if item is not None:
                     self._note(running=(*self._stats.running, item.key))
                     return item
-                self._changed.wait(self._seconds_until_due())
+                self._changed.wait(self._seconds_until_due() if is_wanted else _IDLE_SECONDS_MAX)
 
     def _seconds_until_due(self) -> float:
         due_at = self._queue.next_due_at()
@@ -268,15 +274,17 @@ class Worker:
                 self._count(manifest, self._clock.monotonic() - started)
                 self._tell(self._on_done, manifest)
         finally:
-            running = tuple(key for key in self._stats.running if key != item.key)
-            self._note(running=running)
+            with self._changed:
+                running = tuple(key for key in self._stats.running if key != item.key)
+                self._note(running=running)
 
     def _fail(self, item: Item, error: LakeletError) -> None:
         hopeless = error.outcome is Outcome.NEVER
         due_at = self._queue.fail(item, f"{error.code}: {error.message}", retry=not hopeless)
         dead = due_at is None
-        stats = self.stats
-        self._note(failed=stats.failed + 1, dead=stats.dead + dead, last_error=error.message)
+        with self._changed:
+            stats = self._stats
+            self._note(failed=stats.failed + 1, dead=stats.dead + dead, last_error=error.message)
         self._tell(self._on_failed, item, error, dead)
 
     @staticmethod
