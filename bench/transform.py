@@ -38,7 +38,7 @@ from isal import igzip
 
 from lakelet.contract import load_declaration
 from lakelet.model.manifest import Manifest
-from lakelet.node.ahead import read_ahead
+from lakelet.node.ahead import ahead
 from lakelet.store.disk import DiskObjectStore
 from lakelet.testing.traffic import TrafficMix, generate
 from lakelet.transform import process, raw_object
@@ -95,7 +95,7 @@ def traffic(count: int, mix: TrafficMix) -> list[bytes]:
 def lakelet(sample: Sample) -> list[Manifest]:
     store = DiskObjectStore(sample.folder)
     objects = [raw_object(store, PIPELINE.raw_bucket, key) for key in sample.keys]
-    return [process(store, PIPELINE, CONTRACT, raw, ahead=read_ahead) for raw in objects]
+    return [process(store, PIPELINE, CONTRACT, raw, each=ahead) for raw in objects]
 
 
 _TEXT = [
@@ -340,7 +340,7 @@ def transform_one(folder: Path) -> None:
     store = DiskObjectStore(folder)
     key = next(store.list(PIPELINE.raw_bucket)).key
     raw = raw_object(store, PIPELINE.raw_bucket, key)
-    process(store, PIPELINE, CONTRACT, raw, ahead=read_ahead)
+    process(store, PIPELINE, CONTRACT, raw, each=ahead)
     print_peak()
 
 

@@ -1,50 +1,89 @@
-"""The read-ahead gives what it was given, on a thread that ends with it."""
+"""`ahead` is `map`, on threads that end with it."""
 
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from lakelet.node.ahead import read_ahead
+from lakelet.node.ahead import ahead
+
+
+def same(item: object) -> object:
+    return item
 
 
 def test_the_same_items_in_order_empty_ones_too() -> None:
-    assert list(read_ahead(iter([1, 0, None, "", 2]))) == [1, 0, None, "", 2]
-    assert list(read_ahead(iter([]))) == []
+    assert list(ahead(same, iter([1, 0, None, "", 2]))) == [1, 0, None, "", 2]
+    assert list(ahead(same, iter([]))) == []
+    assert list(ahead(lambda n: n * n, iter(range(500)))) == [n * n for n in range(500)]
 
 
-def test_the_next_item_is_made_elsewhere_while_one_is_worked_on() -> None:
+def test_two_items_are_worked_on_at_once() -> None:
+    both = threading.Barrier(2)  # nobody passes alone
+
+    def meet(item: int) -> int:
+        both.wait(10)
+        return item
+
+    assert list(ahead(meet, iter([1, 2, 3, 4]))) == [1, 2, 3, 4]
+
+
+def test_the_next_item_is_worked_on_elsewhere_while_one_is_used() -> None:
     second_made = threading.Event()
-    threads = []
+    threads = set()
+
+    def work(item: int) -> int:
+        threads.add(threading.current_thread())
+        if item == 2:
+            second_made.set()
+        return item
+
+    results = ahead(work, iter([1, 2]))
+    assert next(results) == 1
+    assert second_made.wait(10)
+    assert list(results) == [2]
+    assert threading.current_thread() not in threads
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_items_are_drawn_one_after_the_other_and_not_far_ahead() -> None:
+    drawn: list[int] = []
+    drawing = threading.Lock()
 
     def items() -> Iterator[int]:
-        threads.append(threading.current_thread())
+        for n in range(100):
+            assert drawing.acquire(blocking=False)
+            drawn.append(n)
+            drawing.release()
+            yield n
+
+    for n, found in enumerate(ahead(same, items())):
+        assert found == n
+        assert len(drawn) <= n + 4  # the one in hand, two results, and one that is drawn
+
+
+@pytest.mark.parametrize("at", ["item", "work"])
+def test_an_error_comes_in_its_place(at: str) -> None:
+    def items() -> Iterator[int]:
         yield 1
-        second_made.set()
+        if at == "item":
+            raise ValueError("torn")
         yield 2
 
-    ahead = read_ahead(items())
-    assert next(ahead) == 1
-    assert second_made.wait(10)
-    assert list(ahead) == [2]
-    assert threads[0] is not threading.current_thread()
-    assert not threads[0].is_alive()
+    def work(item: int) -> int:
+        if item == 2:
+            raise ValueError("torn")
+        return item
 
-
-def test_an_error_comes_in_its_items_place() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        raise ValueError("torn")
-
-    ahead = read_ahead(items())
-    assert next(ahead) == 1
+    results = ahead(work, items())
+    assert next(results) == 1
     with pytest.raises(ValueError, match="torn"):
-        next(ahead)
+        next(results)
 
 
-def test_leaving_early_ends_the_thread() -> None:
+def test_leaving_early_ends_the_threads() -> None:
     before = threading.active_count()
-    ahead = read_ahead(iter(range(1_000)))
-    next(ahead)
-    ahead.close()  # type: ignore[attr-defined]
+    results = ahead(same, iter(range(1_000)))
+    next(results)
+    results.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before

@@ -1,26 +1,47 @@
-"""The transform's read-ahead: the core starts no thread, so the runner does."""
+"""The transform's threads: the core starts none, so the runner does."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Two fill two cores: whoever asks for the results works too, but waits for them as often.
+_WORKERS = 2
 
 
-def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items; the next is made on a second thread while one is worked on.
+def ahead(function: Callable[[Item], Result], items: Iterator[Item]) -> Iterator[Result]:
+    """`map`, in order, with as many results made ahead as there are workers.
 
-    An error of theirs is raised where its item would have come. One item waits, no more.
+    Items are drawn one after the other, on one thread, and worked on at once on others. An
+    error, of an item or of the work on it, is raised where its result would have come.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as executor:
-        waiting = executor.submit(_next, items)
-        while found := waiting.result():
-            waiting = executor.submit(_next, items)
+    drawer = ThreadPoolExecutor(1, thread_name_prefix="draw")
+    workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="ahead")
+
+    def work(drawn: "Future[list[Item]]") -> list[Result]:
+        """At most one; whoever takes it out has it alone, so that memory can go early."""
+        found = drawn.result()
+        return [function(found.pop())] if found else []
+
+    def submit() -> "Future[list[Result]]":
+        return workers.submit(work, drawer.submit(_next, items))
+
+    try:
+        waiting = deque(submit() for _ in range(_WORKERS))
+        while found := waiting.popleft().result():
+            waiting.append(submit())
             yield found.pop()
+    finally:
+        workers.shutdown(wait=False, cancel_futures=True)
+        drawer.shutdown(wait=True, cancel_futures=True)
+        workers.shutdown(wait=True)
 
 
 def _next(items: Iterator[Item]) -> list[Item]:
-    """One item, none at the end; whoever takes it out has it alone, so memory can go early."""
+    """One item, none at the end."""
     for item in items:
         return [item]
     return []

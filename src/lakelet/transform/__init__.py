@@ -4,13 +4,14 @@ from lakelet.model.contract import Keyring
 from lakelet.model.schema import QUARANTINE_SCHEMA
 from lakelet.model.seen import SeenKeys
 from lakelet.transform.core import Records, Source, Transformed, Transformer, transform_bytes
+from lakelet.transform.outputs import Each
 from lakelet.transform.parquet import TableSink, TableWriter, parquet_writer
 from lakelet.transform.personal import KeyMissing
-from lakelet.transform.process import Ahead, Stopped, process, raw_object
+from lakelet.transform.process import Stopped, process, raw_object
 
 __all__ = [
     "QUARANTINE_SCHEMA",
-    "Ahead",
+    "Each",
     "KeyMissing",
     "Keyring",
     "Records",

@@ -23,7 +23,7 @@ from lakelet.model.contract import Contract, Field
 from lakelet.transform.exact import read_exact
 from lakelet.transform.frame import SEPARATORS
 from lakelet.transform.jsontext import Number, loads
-from lakelet.transform.lines import Lines, is_utf8
+from lakelet.transform.lines import Lines, as_one, is_utf8
 from lakelet.transform.personal import NameRules
 from lakelet.transform.rows import Kind, Part, Path, Reject, Rows
 from lakelet.transform.strangers import SIMPLE_LINE, Strangers
@@ -33,7 +33,7 @@ _BISECT_LINES = 64  # fewer lines than this are quicker read one by one than hal
 _DECIMAL_PRECISION_MAX = 28  # room below the parser's 38 digits, where it would wrap
 _PARSE_BLOCK_BYTES = 2 << 20
 _LOOK_BYTES = 256
-_BARE_NULL = re.compile(rb"\}\s*null")
+_BARE_NULL = r"\}[\s\v]*null"
 
 _STRING = (
     r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]'
@@ -236,7 +236,7 @@ def _parse(
     try:
         table = pj.read_json(
             pa.BufferReader(data),
-            read_options=pj.ReadOptions(use_threads=True, block_size=block_size_bytes),
+            read_options=pj.ReadOptions(use_threads=False, block_size=block_size_bytes),
             parse_options=pj.ParseOptions(
                 explicit_schema=shape.schema, unexpected_field_behavior=unexpected
             ),
@@ -258,13 +258,14 @@ def _whole_block(data: bytes, shape: Shape) -> Rows | None:
     one, its own: none nested, none inside a string, each record where it seems to be.
     """
     text = data if _plainly_objects(data) else _without_separators(data)
-    if not _plainly_objects(text) or _BARE_NULL.search(text):
+    if not _plainly_objects(text) or not is_utf8(text):
         return None
-    if not is_utf8(text):
+    whole = as_one(text)
+    if pc.match_substring_regex(whole, _BARE_NULL)[0].as_py():
         return None
     one_line = text.find(b"\n", 0, _PARSE_BLOCK_BYTES // 2) < 0
     table = _parse(text, shape, len(text) + 1 if one_line else _PARSE_BLOCK_BYTES)
-    if table is None or table.num_rows != text.count(b"}"):
+    if table is None or table.num_rows != pc.count_substring_regex(whole, r"\}")[0].as_py():
         return None
     return _rows(table, shape, lambda: _brace_spans(text))
 

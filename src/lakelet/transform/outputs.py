@@ -1,8 +1,9 @@
 """What one raw object becomes, gathered until it is worth a row group."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +19,18 @@ from lakelet.transform.parquet import TableSink, TableWriter
 # keeps few files open, and all outputs together stay within the second bound.
 ROW_GROUP_SIZE_BYTES = 16 << 20
 WAITING_SIZE_BYTES_MAX = 32 << 20
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Each(Protocol):
+    """`map`, or something like it that works ahead and on several items at once."""
+
+    def __call__(
+        self, function: Callable[[Item], Result], items: Iterator[Item], /
+    ) -> Iterator[Result]: ...
 
 
 @dataclass(slots=True)
@@ -77,24 +90,22 @@ class Outputs:
         waiting.tables, waiting.size_bytes = [], 0
         return waiting.sink
 
-    def close(self) -> tuple[Output, ...]:
+    def close(self, each: Each = map) -> tuple[Output, ...]:
         """Every object is there now, in key order."""
-        done = []
-        for _, waiting in sorted(self._waiting.items()):
-            size_bytes, planned = self._flush(waiting).close(), waiting.output
-            waiting.sink = None
-            done.append(
-                Output(
-                    planned.bucket,
-                    planned.key,
-                    waiting.rows,
-                    size_bytes,
-                    table=planned.table,
-                    day=planned.day,
-                    reason=planned.reason,
-                )
-            )
-        return tuple(done)
+        return tuple(each(self._close, iter([w for _, w in sorted(self._waiting.items())])))
+
+    def _close(self, waiting: _Waiting) -> Output:
+        size_bytes, planned = self._flush(waiting).close(), waiting.output
+        waiting.sink = None
+        return Output(
+            planned.bucket,
+            planned.key,
+            waiting.rows,
+            size_bytes,
+            table=planned.table,
+            day=planned.day,
+            reason=planned.reason,
+        )
 
     def abort(self) -> None:
         for waiting in self._waiting.values():

@@ -14,18 +14,14 @@ from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import ObjectStore
 from lakelet.model.seen import SeenKeys
 from lakelet.transform.blocks import BLOCK_SIZE_BYTES, Block, blocks
-from lakelet.transform.core import Records, Source, Transformed, Transformer
+from lakelet.transform.core import Source, Transformed, Transformer
 from lakelet.transform.inflate import Tear, inflate
-from lakelet.transform.outputs import Outputs
+from lakelet.transform.outputs import Each, Outputs
 from lakelet.transform.parquet import TableWriter, parquet_writer
 from lakelet.transform.rows import Flaw, Reject
 
 # Guess: a hundred times what a 128 MB buffer of text inflates to.
 INFLATED_SIZE_BYTES_MAX = 64 << 30
-
-
-# An iterator of the same records, drawn from on another thread.
-Ahead = Callable[[Iterator[Records]], Iterator[Records]]
 
 
 class Stopped(LakeletError):
@@ -55,7 +51,7 @@ def process(
     stop: Callable[[], bool] | None = None,
     inflated_size_bytes_max: int = INFLATED_SIZE_BYTES_MAX,
     block_size_bytes: int = BLOCK_SIZE_BYTES,
-    ahead: Ahead = iter,
+    each: Each = map,
 ) -> Manifest:
     """Turn one raw object into Parquet by day, quarantine and a manifest; streamed.
 
@@ -65,8 +61,8 @@ def process(
     Args:
         seen: memory across objects; without it, duplicates are found within this one only.
         stop: asked between blocks; True ends the run with `Stopped`, half-made objects unseen.
-        ahead: draws from the iterator it is given on a thread of the caller's, so that one
-            block is read while another is written; by default nothing runs ahead.
+        each: maps in order, on threads of the caller's, so that blocks are read while another
+            is written, and outputs are written at once; by default nothing runs beside.
 
     Raises:
         Stopped; KeyMissing; what the store raises. Nothing for bad data.
@@ -79,7 +75,7 @@ def process(
     try:
         with store.open(raw.bucket, raw.key) as stored:
             for transformed in _results(
-                transformer, stored, total, inflated_size_bytes_max, block_size_bytes, ahead
+                transformer, stored, total, inflated_size_bytes_max, block_size_bytes, each
             ):
                 total.add(transformed)
                 outputs.add(transformed)
@@ -88,7 +84,7 @@ def process(
                         f"The transform of {raw.bucket}/{raw.key} was told to stop.",
                         hint="It changes nothing to begin it again.",
                     )
-        written = outputs.close()
+        written = outputs.close(each)
     except BaseException:
         outputs.abort()
         raise
@@ -142,7 +138,7 @@ def _results(
     total: _Totals,
     inflated_size_bytes_max: int,
     block_size_bytes: int,
-    ahead: Ahead,
+    each: Each,
 ) -> Iterator[Transformed]:
     tear = Tear()
 
@@ -152,7 +148,7 @@ def _results(
             yield piece
 
     cut = blocks(counted(), block_size_bytes=block_size_bytes)
-    for records in ahead(map(transformer.read, cut)):
+    for records in each(transformer.read, cut):
         yield transformer.feed(records)
     if tear.reason:
         rest = Block(tear.rest, total.inflated_bytes)
