@@ -51,6 +51,10 @@ class Scripted:
             time.sleep(600)
         if what == "meet":
             _meet(Path(self.folder), key.replace("/", "-"))
+        if what == "pool":
+            import pyarrow as pa
+
+            return manifest(bucket, key, pool=pa.default_memory_pool().backend_name)
         if what == "memory":
             return manifest(bucket, key, size=len(bytearray(64 << 30)))
         return manifest(bucket, key, pid=os.getpid())

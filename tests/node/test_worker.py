@@ -98,6 +98,18 @@ def test_a_second_process_starts_only_while_the_first_is_busy(queue, tmp_path):
     assert len(set(pids)) == 2
 
 
+def test_a_transform_process_gives_memory_back(queue, monkeypatch):
+    """Arrow's own allocator would keep it: what is free after one object, the next needs."""
+    monkeypatch.delenv("ARROW_DEFAULT_MEMORY_POOL", raising=False)
+    done = []
+    worker = make(queue, processes=1, on_done=done.append)
+    worker.start()
+    queue.enqueue(RAW, "pool/1", "e")
+    assert worker.drain(WAIT)
+    worker.stop()
+    assert [manifest.details["pool"] for manifest in done] == ["system"]
+
+
 class FullDisk:
     """A queue's connection whose COMMITs fail, `times` after the first few, as on a full disk."""
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from lakelet.transform.frame import RECORD_SIZE_BYTES_MAX, Framer
 from lakelet.transform.jsontext import loads
 
-# Guess that measured well: large enough for the fixed cost of a block to vanish, small
-# enough for several to be in hand.
-BLOCK_SIZE_BYTES = 8 << 20
+# Guess that measured well: large enough for the fixed cost of a block to vanish and for a
+# buffer of 5 MB to be one, small enough for several to be in hand.
+BLOCK_SIZE_BYTES = 6 << 20
 _MARGIN_BYTES = 256  # how much white space around a newline is looked through
 _LINES_LOOKED_AT = 1_000
 
