@@ -186,9 +186,9 @@ class Transformer:
             times = _taken(columns[table.event_time.column], order)
             first = self._first_seen[table.name].of(keys, times)
             if first is not None:
-                count = len(keys)
-                order = pc.indices_nonzero(first) if order is None else pc.filter(order, first)
-                result.duplicates += count - len(order)
+                own = pc.indices_nonzero(first)
+                order = own if order is None else pc.take(order, own)
+                result.duplicates += len(keys) - len(order)
         rows = self._table(table, columns, extras, order)
         if rows.num_rows:
             days = days_of(rows[table.event_time.column].chunk(0))
@@ -237,6 +237,10 @@ class _Good:
         return cls(rows, checked.columns, good)
 
     @property
+    def has_any(self) -> bool:
+        return self.rows.count > 0 and (self.good is None or bool(pc.any(self.good).as_py()))
+
+    @property
     def mask(self) -> pa.Array:
         return _all_true(self.rows.count) if self.good is None else self.good
 
@@ -258,10 +262,10 @@ def _all_true(count: int) -> pa.Array:
 def _joined(
     pieces: list[_Good],
 ) -> tuple[pa.Array | None, dict[str, pa.Array], pa.Array | None]:
-    """Good rows' indices in the order of their bytes, over the pieces laid end to end.
-
-    No indices where all rows are good and in order already.
+    """Good rows' indices in the order of their bytes, over the pieces laid end to end; pieces
+    without any are left out. No indices where all rows are good and in order already.
     """
+    pieces = [piece for piece in pieces if piece.has_any] or pieces[:1]
     if len(pieces) == 1:
         only = pieces[0]
         order = None if only.good is None else pc.indices_nonzero(only.good)

@@ -230,7 +230,7 @@ def _parser_type(declared: Field, kind: Kind) -> pa.DataType:
 
 
 def _parse(
-    data: bytes | pa.Buffer, shape: Shape, block_size_bytes: int, unexpected: str = "error"
+    data: bytes, shape: Shape, block_size_bytes: int, unexpected: str = "error"
 ) -> pa.Table | None:
     """One row a line, or None where the parser objects or believed what is not JSON."""
     try:

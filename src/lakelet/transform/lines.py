@@ -51,13 +51,16 @@ class Lines:
         starts, ends = self.arrays_of(chosen)
         return list(zip(starts.to_pylist(), ends.to_pylist(), strict=True))
 
-    def joined(self, chosen: pa.Array) -> bytes | pa.Buffer:
-        """Some lines as one text again."""
+    def joined(self, chosen: pa.Array) -> bytes:
+        """Some lines as one text again. Neighbours lie together already."""
         if len(chosen) == len(self._lines):
             return self._data
-        some = pc.take(self._lines, chosen)
-        whole = pa.ListArray.from_arrays(pa.array([0, len(some)], pa.int32()), some)
-        return pc.binary_join(whole, b"\n")[0].as_buffer()
+        runs = _stretches(chosen)
+        starts = pc.take(self._starts, pa.array([first for first, _ in runs], pa.int64()))
+        lasts = pa.array([first + count - 1 for first, count in runs], pa.int64())
+        ends = pc.add(pc.take(self._starts, lasts), pc.take(self._sizes, lasts))
+        pairs = zip(starts.to_pylist(), ends.to_pylist(), strict=True)
+        return b"\n".join([self._data[start:end] for start, end in pairs])
 
     def longest(self, chosen: pa.Array) -> int:
         return int(pc.max(pc.take(self._sizes, chosen)).as_py() or 0)
@@ -142,3 +145,22 @@ def as_one(text: bytes) -> pa.Array:
     """
     offsets = pa.py_buffer(struct.pack("=ii", 0, len(text)))
     return pa.Array.from_buffers(pa.binary(), 1, [None, offsets, pa.py_buffer(text)])
+
+
+def _stretches(indices: pa.Array) -> list[tuple[int, int]]:
+    """(first, count) of each run of neighbours: 4, 5, 6, 9 is (4, 3), (9, 1).
+
+    Args:
+        indices: of any integer type, none null.
+    """
+    count = len(indices)
+    if not count:
+        return []
+    numbers = pc.cast(indices, pa.int64())
+    steps = pc.subtract(numbers.slice(1), numbers.slice(0, count - 1))
+    breaks = pc.add(pc.indices_nonzero(pc.not_equal(steps, 1)), 1).to_pylist()
+    firsts = pc.take(numbers, pa.array([0, *breaks], pa.int64())).to_pylist()
+    return [
+        (first, end - start)
+        for first, start, end in zip(firsts, [0, *breaks], [*breaks, count], strict=True)
+    ]
