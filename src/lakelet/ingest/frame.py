@@ -19,8 +19,8 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
+from lakelet.ingest.records import Records
 from lakelet.model.ports import Buffer
 
 crc32: Callable[[Buffer, int], int]
@@ -70,7 +70,7 @@ class Frame:
 
     first_position: int
     arrived_ms: int
-    records: list[bytes]
+    records: Records
 
     @property
     def end_position(self) -> int:
@@ -84,20 +84,25 @@ def encode(
     first_position: int,
     durable_position: int,
     arrived_ms: int,
-) -> tuple[bytes, bytes]:
-    """Header and body, to be written one after the other.
+) -> tuple[bytes, bytes, Buffer]:
+    """Header, sizes and payload, to be written one after the other.
 
     Args:
         key: the log's own number. A header is valid only in its log, so bytes
             inside a record can't pass for a frame, nor can an earlier log's remains.
     """
-    count = len(records)
-    sizes = list(map(len, records))
-    body = b"".join((struct.pack(f"<{count}I", *sizes), *records))
+    records = Records.of(records)
+    sizes, payload = records.packed_sizes, records.payload
     fields = _FIELDS.pack(
-        crc32(body, 0), count, sum(sizes), 0, first_position, durable_position, arrived_ms
+        crc32(payload, crc32(sizes, 0)),
+        len(records),
+        len(payload),
+        0,
+        first_position,
+        durable_position,
+        arrived_ms,
     )
-    return _HEAD.pack(MAGIC, crc32(fields, key)) + fields, body
+    return _HEAD.pack(MAGIC, crc32(fields, key)) + fields, sizes, payload
 
 
 def decode_header(data: Buffer, *, key: int, offset: int = 0) -> Header | None:
@@ -116,10 +121,8 @@ def body_is_whole(header: Header, body: Buffer) -> bool:
     return len(body) == header.body_size and crc32(body, 0) == header.body_checksum
 
 
-def decode_body(header: Header, body: bytes) -> Frame:
-    """The records of a body that `body_is_whole`."""
-    count = header.record_count
-    sizes = struct.unpack_from(f"<{count}I", body)
-    starts = accumulate(sizes, initial=4 * count)
-    records = [body[start : start + size] for start, size in zip(starts, sizes, strict=False)]
+def decode_body(header: Header, body: memoryview) -> Frame:
+    """The records of a body that `body_is_whole`; they are views of it, not copies."""
+    payload_at = 4 * header.record_count
+    records = Records(bytes(body[:payload_at]), body[payload_at:])
     return Frame(header.first_position, header.arrived_ms, records)

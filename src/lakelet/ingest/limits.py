@@ -6,25 +6,26 @@ Source: https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBa
 from collections.abc import Iterator, Sequence
 
 from lakelet.ingest.errors import InvalidArgument
+from lakelet.ingest.records import Records
 
 RECORD_SIZE_BYTES_MAX = 1_024_000
 BATCH_RECORDS_MAX = 500
 BATCH_SIZE_BYTES_MAX = 4 * 1024 * 1024
 
 
-def check_batch(records: Sequence[bytes]) -> int:
-    """The size of a request's records in bytes. Raises InvalidArgument: one too large
-    a record, or too many, refuse the whole request."""
+def check_batch(records: Records) -> None:
+    """Raises InvalidArgument: one too large a record, or too many, refuse the whole request."""
     if not 1 <= len(records) <= BATCH_RECORDS_MAX:
         raise InvalidArgument(
             f"a batch of {len(records)} records: it must have 1 to {BATCH_RECORDS_MAX}.",
             hint="Send them in several batches.",
         )
-    sizes = list(map(len, records))
-    size_bytes = sum(sizes)
-    if size_bytes > RECORD_SIZE_BYTES_MAX and (largest := max(sizes)) > RECORD_SIZE_BYTES_MAX:
+    size_bytes = records.size_bytes
+    if size_bytes > RECORD_SIZE_BYTES_MAX and (largest := max(records.sizes)) > (
+        RECORD_SIZE_BYTES_MAX
+    ):
         raise InvalidArgument(
-            f"record {sizes.index(largest)} has {largest} bytes: "
+            f"record {records.sizes.index(largest)} has {largest} bytes: "
             f"at most {RECORD_SIZE_BYTES_MAX} before base64.",
             hint="Split it, or store it elsewhere and send where.",
         )
@@ -33,7 +34,6 @@ def check_batch(records: Sequence[bytes]) -> int:
             f"a batch of {size_bytes} bytes: at most {BATCH_SIZE_BYTES_MAX}.",
             hint="Send fewer records in a batch.",
         )
-    return size_bytes
 
 
 def batches(records: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

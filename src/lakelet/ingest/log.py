@@ -93,7 +93,7 @@ class Log:
         with self._lock:
             active = self._writable()
             position = self.position_next
-            head, body = frames.encode(
+            buffers = frames.encode(
                 records,
                 key=self._key,
                 first_position=position,
@@ -101,12 +101,12 @@ class Log:
                 arrived_ms=arrived_ms,
             )
             try:
-                active.file.write((head, body))
+                active.file.write(buffers)
             except OSError as error:
                 self._abandon(active)
                 raise _unavailable("write", active.segment.name, error) from error
             active.segment.mark(position, active.written_bytes)
-            active.written_bytes += len(head) + len(body)
+            active.written_bytes += sum(map(len, buffers))
             self.position_next = position + len(records)
             return position
 
@@ -270,7 +270,7 @@ class Log:
             if isinstance(item, Found):
                 if item.header.end_position > first:
                     position = item.header.end_position
-                    body = bytes(data[item.end_offset - item.header.body_size : item.end_offset])
+                    body = data[item.end_offset - item.header.body_size : item.end_offset]
                     yield _cut(frames.decode_body(item.header, body), first, limit)
             elif isinstance(item, Gap) and item.end_position > first:
                 segment.is_damaged = True

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from lakelet.ingest.errors import LogUnavailable, ServiceUnavailable
 from lakelet.ingest.log import Log
+from lakelet.ingest.records import Records
 
 _log = logging.getLogger("lakelet.ingest")
 
@@ -45,8 +46,7 @@ class Commit:
     """One request's records on their way to the log."""
 
     owner: Owner
-    records: Sequence[bytes]
-    size_bytes: int
+    records: Records
     # Called with the first record's position, or with why there is none: in the event
     # loop that is given, or else in the commit thread.
     answer: "Callable[[int | BaseException], None]"
@@ -105,7 +105,7 @@ class Committer:
             if commit.loop is None:
                 self._queue.put([commit])
                 return
-            if commit.size_bytes >= _GATHERED_REQUEST_BYTES_MAX:
+            if commit.records.size_bytes >= _GATHERED_REQUEST_BYTES_MAX:
                 self._queue.put([commit])
                 return
             waiting = self._gathered.setdefault(commit.loop, [])
@@ -170,7 +170,7 @@ def commit_to_log(
     failure: LogUnavailable | None = None
     try:
         for frame in plan_frames(commits):
-            records = [record for commit in frame for record in commit.records]
+            records = Records.joined([commit.records for commit in frame])
             written.append((frame, log.append(records, arrived_ms)))
         log.sync()
     except LogUnavailable as error:
@@ -180,14 +180,14 @@ def commit_to_log(
         end_position = first_position + sum(len(commit.records) for commit in frame)
         if end_position > durable:
             break
-        owner.note_durable(sum(c.size_bytes for c in frame), end_position, arrived_ms)
+        owner.note_durable(sum(c.records.size_bytes for c in frame), end_position, arrived_ms)
         position = first_position
         for commit in frame:
             answer(commit, position)
             position += len(commit.records)
         done += len(frame)
     if refused := commits[done:]:
-        owner.note_refused(sum(commit.size_bytes for commit in refused))
+        owner.note_refused(sum(commit.records.size_bytes for commit in refused))
         for commit in refused:
             answer(commit, failure or LogUnavailable("the log gave up a request"))
 
@@ -197,11 +197,11 @@ def plan_frames(commits: Sequence[Commit]) -> list[list[Commit]]:
     frames: list[list[Commit]] = []
     size_bytes = 0
     for commit in commits:
-        if not frames or size_bytes + commit.size_bytes > _FRAME_PAYLOAD_BYTES:
+        if not frames or size_bytes + commit.records.size_bytes > _FRAME_PAYLOAD_BYTES:
             frames.append([])
             size_bytes = 0
         frames[-1].append(commit)
-        size_bytes += commit.size_bytes
+        size_bytes += commit.records.size_bytes
     return frames
 
 

@@ -20,6 +20,7 @@ from lakelet.ingest.gate import Faults
 from lakelet.ingest.ledger import Delivery, Ledger
 from lakelet.ingest.limits import check_batch
 from lakelet.ingest.put import PutResult, Refusal
+from lakelet.ingest.records import Records
 from lakelet.ingest.streams import DeliveryStream, DeliveryStreams
 from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import Clock, FileSystem, ObjectStore
@@ -149,20 +150,21 @@ class Ingestion:
 
         Raises what `put` raises before anything is written; the rest goes to `answer`.
         """
-        size_bytes = check_batch(records)
+        taken = Records.of(records)
+        check_batch(taken)
         if not self._is_open:
             raise ServiceUnavailable("the node is stopping.", hint="Resend when it is back.")
         runtime = self._runtime(stream)
         began = self._clock.monotonic()
-        count, refused = len(records), {}
+        count, refused = len(taken), {}
         if not runtime.gate.is_open:
-            refused = self._ask_gate(runtime, records, began)
-            records = [record for i, record in enumerate(records) if i not in refused]
-            size_bytes = sum(map(len, records))
-        if not records:
+            refused = self._ask_gate(runtime, taken, began)
+            taken = Records.of([record for i, record in enumerate(taken) if i not in refused])
+        if not taken:
             answer(PutResult(runtime.incarnation, 0, count, runtime.stream.is_encrypted, refused))
             return
-        self._admit(runtime, len(records), size_bytes)
+        size_bytes = taken.size_bytes
+        self._admit(runtime, len(taken), size_bytes)
 
         def settle(outcome: int | BaseException) -> None:
             if isinstance(outcome, BaseException):
@@ -170,22 +172,20 @@ class Ingestion:
                 return
             if self._observer:
                 latency_ms = (self._clock.monotonic() - began) * 1000
-                self._observer.accepted(stream, len(records), size_bytes, latency_ms)
+                self._observer.accepted(stream, len(taken), size_bytes, latency_ms)
             is_encrypted = runtime.stream.is_encrypted
             answer(PutResult(runtime.incarnation, outcome, count, is_encrypted, refused))
 
-        commit = Commit(runtime, records, size_bytes, settle, loop)
+        commit = Commit(runtime, taken, settle, loop)
         try:
             self._committer.submit(commit)
         except ServiceUnavailable:
             runtime.note_refused(size_bytes)
             raise
 
-    def _ask_gate(
-        self, runtime: StreamRuntime, records: Sequence[bytes], now: float
-    ) -> dict[int, Refusal]:
+    def _ask_gate(self, runtime: StreamRuntime, records: Records, now: float) -> dict[int, Refusal]:
         """Raises ServiceUnavailable where the request is one too many."""
-        refused = runtime.gate.refusals([len(record) for record in records], now)
+        refused = runtime.gate.refusals(records.sizes, now)
         if refused and self._observer:
             self._observer.throttled(runtime.name, len(refused))
         return refused

@@ -1,0 +1,75 @@
+"""Records that stay together: their bytes joined, and the size of each.
+
+So they lie in a request's decoded body, in a frame and in an object, and so they travel:
+500 objects for the 500 records of a batch cost more than everything the log does with them.
+Whoever wants single records takes them as from any sequence, and pays for what is taken.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import SupportsIndex, overload
+
+from lakelet.model.ports import Buffer
+
+
+class Records(Sequence[bytes]):
+    """A sequence of records; it equals any sequence of the same bytes."""
+
+    __slots__ = ("packed_sizes", "payload")
+
+    def __init__(self, packed_sizes: bytes, payload: Buffer) -> None:
+        """
+        Args:
+            packed_sizes: a u32 for each record, little-endian, as a frame has them.
+            payload: the records, joined; nobody may change it any more.
+        """
+        self.packed_sizes, self.payload = packed_sizes, payload
+
+    @classmethod
+    def of(cls, records: Sequence[bytes]) -> "Records":
+        if isinstance(records, Records):
+            return records
+        packed_sizes = struct.pack(f"<{len(records)}I", *map(len, records))
+        return cls(packed_sizes, records[0] if len(records) == 1 else b"".join(records))
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Records]") -> "Records":
+        """One after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            b"".join([each.packed_sizes for each in parts]),
+            b"".join([each.payload for each in parts]),
+        )
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.payload)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return struct.unpack(f"<{len(self)}I", self.packed_sizes)
+
+    def __len__(self) -> int:
+        return len(self.packed_sizes) // 4
+
+    def __iter__(self) -> Iterator[bytes]:
+        payload = bytes(self.payload)
+        return (payload[start:end] for start, end in pairwise(accumulate(self.sizes, initial=0)))
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Records": ...
+    def __getitem__(self, index: SupportsIndex | slice) -> "bytes | Records":
+        taken = list(self)[index]
+        return taken if isinstance(taken, bytes) else Records.of(taken)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Records({len(self)} of {self.size_bytes} bytes)"

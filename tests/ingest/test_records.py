@@ -1,0 +1,30 @@
+"""Joined records behave as the list that they were made of."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakelet.ingest.records import Records
+
+LISTS = st.lists(st.binary(max_size=40), max_size=20)
+
+
+@given(LISTS)
+def test_they_are_the_sequence_they_were_made_of(given: list[bytes]) -> None:
+    records = Records.of(given)
+    assert records == given
+    assert Records.of(records) is records
+    assert (len(records), records.size_bytes) == (len(given), sum(map(len, given)))
+    assert list(records.sizes) == [len(each) for each in given]
+    assert bytes(records.payload) == b"".join(given)
+
+
+@given(LISTS, st.slices(25))
+def test_a_part_of_them(given: list[bytes], part: slice) -> None:
+    assert Records.of(given)[part] == given[part]
+    assert [Records.of(given)[i] for i in range(len(given))] == given
+
+
+@given(st.lists(LISTS, max_size=5))
+def test_joined_they_follow_each_other(parts: list[list[bytes]]) -> None:
+    joined = Records.joined([Records.of(part) for part in parts])
+    assert joined == [record for part in parts for record in part]
