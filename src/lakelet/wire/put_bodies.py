@@ -1,0 +1,141 @@
+"""A usual PutRecordBatch body taken apart as a whole, not record by record.
+
+Usual is what every SDK sends: a stream's name, then `Records` with nothing but `Data` in
+each, all of them spelled alike:
+
+    {"DeliveryStreamName": "clickstream", "Records": [{"Data": "eyJh…"}, {"Data": "…"}]}
+
+The separators are found and compared in one vectorised pass, the Base64 between them is
+decoded in one call, and the records come out joined. Any other body is not judged here: it
+is left to the decoder that knows the whole of JSON (wire/decoders.py), and whatever is taken
+here gives the very same there. tests/wire/test_put_bodies.py compares them.
+
+Measured, 500 records in 359 KB: 0.25 ms and no object for each record; msgspec's own 0.37 ms
+and 1,000 objects, which cost as much again until they are joined for the log and let go.
+"""
+
+import binascii
+import re
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pybase64 import b64decode
+
+from lakelet.ingest.limits import BATCH_RECORDS_MAX, RECORD_SIZE_BYTES_MAX
+from lakelet.ingest.records import Records
+
+# Below it the decoder for any body is as fast: a vectorised pass has its fixed costs.
+_BODY_SIZE_BYTES_MIN = 16 * 1024
+
+_HEAD = re.compile(
+    rb'[ \t\n\r]*\{[ \t\n\r]*"DeliveryStreamName"[ \t\n\r]*:[ \t\n\r]*"([a-zA-Z0-9_.-]{1,64})"'
+    rb'[ \t\n\r]*,[ \t\n\r]*"Records"[ \t\n\r]*:[ \t\n\r]*\['
+    rb'[ \t\n\r]*\{[ \t\n\r]*"Data"[ \t\n\r]*:[ \t\n\r]*"'
+)
+_BETWEEN = re.compile(
+    rb'"[ \t\n\r]*\}[ \t\n\r]*,[ \t\n\r]*\{[ \t\n\r]*"Data"[ \t\n\r]*:[ \t\n\r]*"'
+)
+_TAIL = re.compile(rb'"[ \t\n\r]*\}[ \t\n\r]*\][ \t\n\r]*\}[ \t\n\r]*\Z')
+_TAIL_SIZE_MAX = 64
+
+_BRACE, _PAD, _ZERO = ord("{"), ord("="), ord("A")  # "A" is six bits of nothing
+
+_Ints = npt.NDArray[np.int64]
+_Bounds = npt.NDArray[np.int32]  # begin and end of each piece of a buffer, in order
+_BINARY = pa.binary()
+_NO_BOUNDS_CHECK = pc.TakeOptions(boundscheck=False)  # pieces are made here
+
+
+def split_batch(body: bytes) -> tuple[str, Records] | None:
+    """The stream's name and its records; None where the body is not a usual one."""
+    if len(body) < _BODY_SIZE_BYTES_MIN:
+        return None
+    head = _HEAD.match(body)
+    tail = _TAIL.search(body, len(body) - _TAIL_SIZE_MAX)
+    if head is None or tail is None:
+        return None
+    bounds = _texts(body, head.end(), tail.start())
+    records = None if bounds is None else _decode(body, bounds)
+    return None if records is None else (head[1].decode(), records)
+
+
+def _texts(body: bytes, begin: int, end: int) -> _Bounds | None:
+    """Where each record's text begins and ends, from the first one's begin to the last one's
+    end; None unless all that lies between the texts is the same separator."""
+    between = _BETWEEN.match(body, body.find(b'"', begin, end + 1))
+    if between is None:
+        return None
+    separator = between[0]
+    braces = _positions(body, _BRACE, begin, end)
+    stops = braces - separator.index(b"{")
+    starts = stops + len(separator)
+    if len(stops) >= BATCH_RECORDS_MAX or stops[0] < begin or starts[-1] > end:
+        return None
+    separators = np.ndarray((end - len(separator) + 1,), f"S{len(separator)}", body, 0, (1,))
+    if not (separators[stops] == separator).all():
+        return None
+    bounds = np.empty((len(stops) + 1, 2), np.int32)
+    bounds[0, 0], bounds[-1, 1] = begin, end
+    bounds[1:, 0], bounds[:-1, 1] = starts, stops
+    return bounds
+
+
+def _positions(body: bytes, byte: int, begin: int, end: int) -> _Ints:
+    """Where a byte stands that is rare: the first one of each eight, and none in a last few
+    that are less than eight."""
+    is_there = np.frombuffer(body, np.uint8, (end - begin) // 8 * 8, begin) == byte
+    eights = (is_there.view(np.uint64) != 0).nonzero()[0]
+    found: _Ints = is_there.reshape(-1, 8)[eights].argmax(1)
+    found += eights * 8
+    found += begin
+    return found
+
+
+def _decode(body: bytes, bounds: _Bounds) -> Records | None:
+    """None where a text is empty, no Base64, or too long."""
+    lengths = bounds[:, 1] - bounds[:, 0]
+    if lengths.min() <= 0 or np.bitwise_or.reduce(lengths) & 3:
+        return None
+    text = np.frombuffer(_gathered(body, bounds), np.uint8)
+    ends = lengths.cumsum()
+    # Padding would end the decoding: with "A" in its place the texts are one, and what
+    # stands for the padding is left out afterwards. Padding elsewhere is still refused.
+    is_padded = text[ends - 1] == _PAD
+    is_padded_twice = is_padded & (text[ends - 2] == _PAD)
+    text[ends[is_padded] - 1] = _ZERO
+    text[ends[is_padded_twice] - 2] = _ZERO
+    try:
+        decoded = b64decode(text.data, validate=True)
+    except binascii.Error:
+        return None
+    ends = (ends >> 2) * 3
+    bounds = np.empty_like(bounds)
+    bounds[0, 0], bounds[1:, 0] = 0, ends[:-1]
+    bounds[:, 1] = ends - is_padded - is_padded_twice
+    sizes = bounds[:, 1] - bounds[:, 0]
+    if sizes.max() > RECORD_SIZE_BYTES_MAX:
+        return None
+    return Records(
+        sizes.astype("<u4", copy=False).tobytes(), memoryview(_gathered(decoded, bounds))
+    )
+
+
+def _gathered(data: bytes, bounds: _Bounds) -> Any:
+    """The pieces, joined; a new Arrow buffer. Arrow copies 500 in 0.03 ms, slices and a join
+    take 0.1: pieces and what is between them are an array, of which every second is taken."""
+    count = len(bounds)
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(data)]
+    pieces = pa.Array.from_buffers(_BINARY, 2 * count - 1, buffers)
+    taken = pc.call_function("array_take", [pieces, _every_second(count)], _NO_BOUNDS_CHECK)
+    return taken.buffers()[2]
+
+
+@lru_cache(maxsize=BATCH_RECORDS_MAX)
+def _every_second(count: int) -> Any:
+    # Not `pa.array`, whose first call imports pandas where there is one.
+    numbers = np.arange(0, 2 * count, 2, dtype=np.int32)
+    return pa.Array.from_buffers(pa.int32(), count, [None, pa.py_buffer(numbers)])
