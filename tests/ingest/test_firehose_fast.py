@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import gzip
+import itertools
 import json
 import re
 import socket
@@ -20,9 +21,10 @@ from lakelet.node.ingestion import Ingestion
 from lakelet.store.clock import SystemClock
 from lakelet.testing.files import FaultyFileSystem
 from lakelet.wire import credentials as node_keys
+from lakelet.wire import firehose_fast
 from lakelet.wire.app import Served, build_app
 from lakelet.wire.firehose import firehose_service
-from lakelet.wire.firehose_fast import FastPuts, _PutProtocol
+from lakelet.wire.firehose_fast import FastPuts
 from lakelet.wire.server import ServerThread
 from tests.ingest.fakes import FakeStore, wait_until
 
@@ -160,13 +162,14 @@ def node(shared):
 def taken(monkeypatch):
     """Whether the fast way took a request, request by request."""
     outcomes: list[bool] = []
-    real = _PutProtocol._put
+    real = FastPuts.judge
 
-    def spy(self, body):
-        outcomes.append(real(self, body))
-        return outcomes[-1]
+    def spy(self, headers, body):
+        put = real(self, headers, body)
+        outcomes.append(put is not None)
+        return put
 
-    monkeypatch.setattr(_PutProtocol, "_put", spy)
+    monkeypatch.setattr(FastPuts, "judge", spy)
     return outcomes
 
 
@@ -266,13 +269,105 @@ def test_requests_in_a_row_and_pipelined_ones_are_answered_in_order(node) -> Non
     assert [each.status for each in fast] == [200, 200, 200, 400, 200]
 
 
-def test_a_body_in_pieces(node) -> None:
-    sent = request(batch(*[b"x" * 1000] * 300), "PutRecordBatch")
+# --- large batches go past the parser, and are judged on another thread -------------
+
+LARGE = batch(*[b"%d" % i * 150 for i in range(500)])
+LARGE_CASES = {
+    "a batch": (request(LARGE, "PutRecordBatch"), True),
+    "spelled otherwise": (
+        request(LARGE.replace(b'{"Data"', b'{ "Data"', 9), "PutRecordBatch"),
+        True,
+    ),
+    "an unknown stream": (request(LARGE.replace(b"clickstream", b"nope"), "PutRecordBatch"), True),
+    "over 4 MiB": (request(batch(*[b"x" * 900_000] * 5), "PutRecordBatch"), True),
+    "a wrong secret": (request(LARGE, "PutRecordBatch", keys=WRONG_KEYS), False),
+    "another body": (request(LARGE, "PutRecordBatch", sent=LARGE.replace(b"M", b"N", 1)), False),
+    "no JSON": (request(LARGE[:-1] + b"x", "PutRecordBatch"), False),
+    "no Base64": (request(LARGE.replace(b"MDAw", b"%%%%", 1), "PutRecordBatch"), False),
+    "a large record": (request(one(Record={"Data": b64(b"x" * 200_000)})), True),
+    "another path": (request(LARGE, "PutRecordBatch", path="/there"), None),
+    "connection: close": (
+        request(LARGE, "PutRecordBatch", late={"connection": "close"}),
+        None,
+    ),
+    "an upgrade": (
+        request(LARGE, "PutRecordBatch", late={"connection": "upgrade", "upgrade": "h2c"}),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("sent", "is_taken"), LARGE_CASES.values(), ids=LARGE_CASES)
+def test_large_requests_are_answered_the_same_both_ways(node, taken, sent, is_taken) -> None:
+    (general,) = exchange(node.general.port, sent)
+    (fast,) = exchange(node.fast.port, sent)
+    assert comparable(fast) == comparable(general)
+    assert taken == ([] if is_taken is None else [is_taken])
+
+
+@pytest.mark.parametrize("is_pipelined", [True, False])
+@pytest.mark.parametrize("sizes", [[50_000], [900, 70_000, 3], [400_000, 7, 1_000_000]])
+def test_requests_cut_anywhere(node, taken, sizes, is_pipelined) -> None:
+    """Large ones and small ones on one connection, in pieces that heed no request's bounds."""
+    large, small = request(LARGE, "PutRecordBatch"), request(one())
+    refused = request(LARGE, "PutRecordBatch", keys=WRONG_KEYS)
+    requests = [large, small, refused, large, large, request(b"{}", "ListDeliveryStreams"), small]
+    turns = [requests] if is_pipelined else [[each] for each in requests]
+    answers: list[list[Answer]] = []
+    for port in (node.general.port, node.fast.port):
+        answers.append([])
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with connection.makefile("rb") as replies:
+                for turn in turns:
+                    for piece in pieces(b"".join(turn), sizes):
+                        connection.sendall(piece)
+                    answers[-1] += [comparable(read_answer(replies)) for _ in turn]
+    assert answers[1] == answers[0]
+    assert is_pipelined or taken == [True, True, False, True, True, True]
+
+
+def pieces(stream: bytes, sizes: list[int]) -> Iterator[bytes]:
+    at = 0
+    for size in itertools.cycle(sizes):
+        if at >= len(stream):
+            return
+        yield stream[at : at + size]
+        at += size
+
+
+def test_small_requests_byte_by_byte(node, taken) -> None:
+    stream = request(one()) + request(batch(b"a", b"b"), "PutRecordBatch")
     with socket.create_connection(("127.0.0.1", node.fast.port), 10) as connection:
-        for start in range(0, len(sent), 50_000):
-            connection.sendall(sent[start : start + 50_000])
-        with connection.makefile("rb") as stream:
-            assert len(json.loads(read_answer(stream).body)["RequestResponses"]) == 300
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces(stream, [1]):
+            connection.sendall(piece)
+        with connection.makefile("rb") as replies:
+            assert [read_answer(replies).status for _ in range(2)] == [200, 200]
+
+
+def test_records_arrive_in_order_and_whole(node) -> None:
+    first = node.ingestion.position_next("clickstream")
+    exchange(node.fast.port, request(LARGE, "PutRecordBatch"))
+    found = node.ingestion.tail("clickstream", first, first + 500)
+    assert [record for _, record in found] == [b"%d" % i * 150 for i in range(500)]
+
+
+def test_a_sender_that_leaves_in_a_large_body_harms_nobody(node) -> None:
+    sent = request(LARGE, "PutRecordBatch")
+    before = node.ingestion.position_next("clickstream")
+    for size in (len(sent) - 1, len(sent) // 2, 40_000):
+        with socket.create_connection(("127.0.0.1", node.fast.port), 10) as connection:
+            connection.sendall(sent[:size])
+    (after,) = exchange(node.fast.port, request(one()))
+    assert after.status == 200
+    assert node.ingestion.position_next("clickstream") == before + 1
+
+
+def test_an_error_that_nobody_foresaw_is_answered_the_general_way(node, monkeypatch) -> None:
+    monkeypatch.setattr(firehose_fast, "split_batch", lambda _body: 1 // 0)
+    (fast,) = exchange(node.fast.port, request(LARGE, "PutRecordBatch"))
+    assert fast.status == 200
 
 
 def test_a_client_that_leaves_harms_nobody(node) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
 
+import httptools
 import msgspec
 from botocore.model import OperationModel
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -26,6 +27,7 @@ from lakelet.ingest.put import PutResult
 from lakelet.model.errors import LakeletError
 from lakelet.model.ports import Clock
 from lakelet.wire.app import BODY_SIZE_BYTES_MAX, Observer, Served
+from lakelet.wire.aside import aside
 from lakelet.wire.body import check_payload
 from lakelet.wire.decoders import native_decoder
 from lakelet.wire.errors import to_answer
@@ -33,6 +35,7 @@ from lakelet.wire.firehose import encode_responses, only_record_id
 from lakelet.wire.http import HttpRequest
 from lakelet.wire.models import service_model, signing_name
 from lakelet.wire.protocol.json import JsonProtocol
+from lakelet.wire.put_bodies import split_batch
 from lakelet.wire.sigv4 import CredentialStore, read_claim, verify
 
 logger = logging.getLogger("lakelet.wire")
@@ -45,6 +48,11 @@ _OPERATIONS = {
 }
 # Headers that ask for something the fast way does not do.
 _UNUSUAL = frozenset((b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"))
+
+
+# From this size on a body goes past the parser, and is judged on another thread.
+_LARGE_BODY_BYTES = 32 * 1024
+_HEAD_SIZE_BYTES_MAX = 8 * 1024
 
 
 class SubmitDoor(Protocol):
@@ -61,9 +69,19 @@ class SubmitDoor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
+    name: str
     model: OperationModel
-    decoder: "msgspec.json.Decoder[dict[str, Any]]"
+    decode: Callable[[bytes], tuple[str, Sequence[bytes]]]  # the stream's name, its records
     encode: Callable[[PutResult], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """A request whose signature held, decoded."""
+
+    operation: _Operation
+    stream: str
+    records: Sequence[bytes]
 
 
 class FastPuts:
@@ -86,6 +104,27 @@ class FastPuts:
         self.answer_head = f"{lines}content-length: %d\r\n\r\n".encode()
         self.operations = {name: _operation(name) for name in _OPERATIONS.values()}
 
+    def judge(self, headers: list[tuple[bytes, bytes]], body: bytes) -> _Put | None:
+        """None where the general way must look at it. From any thread."""
+        scope = {"headers": headers, "method": "POST", "raw_path": b"/", "query_string": b""}
+        request = HttpRequest.from_scope(scope, _no_receive)
+        request.body = body
+        operation = self.operations[_OPERATIONS[request.headers["x-amz-target"].encode("latin-1")]]
+        try:
+            if self.credentials is not None:
+                claim = read_claim(request)
+                if claim is None or claim.scope.service != _SIGNING_NAME:
+                    return None
+                verified = verify(request, claim, self.credentials, self.clock.now())
+                if "x-amz-content-sha256" in request.headers:
+                    check_payload(body, verified)
+            return _Put(operation, *operation.decode(body))
+        except (LakeletError, msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        except Exception:
+            logger.exception("a put could not be judged, and goes the general way")
+            return None
+
     def http_protocol(self) -> type[HttpToolsProtocol]:
         """For uvicorn's `http` setting."""
         return type("FastPutProtocol", (_PutProtocol,), {"puts": self})
@@ -96,7 +135,20 @@ def _operation(name: str) -> _Operation:
     decoder = native_decoder(model.input_shape)
     if decoder is None:
         raise TypeError(f"botocore's model of {name} has something that is not decoded natively")
-    return _Operation(model, decoder, _encode_batch if name == "PutRecordBatch" else _encode_one)
+
+    def decode_one(body: bytes) -> tuple[str, Sequence[bytes]]:
+        members = decoder.decode(body)
+        return members["DeliveryStreamName"], (members["Record"]["Data"],)
+
+    def decode_batch(body: bytes) -> tuple[str, Sequence[bytes]]:
+        if usual := split_batch(body):
+            return usual
+        members = decoder.decode(body)
+        return members["DeliveryStreamName"], [each["Data"] for each in members["Records"]]
+
+    if name == "PutRecord":
+        return _Operation(name, model, decode_one, _encode_one)
+    return _Operation(name, model, decode_batch, _encode_batch)
 
 
 def _encode_one(result: PutResult) -> bytes:
@@ -121,11 +173,9 @@ class _Cycle:
     """Stands for a request under way where uvicorn looks for its own: so that it queues
     what a client pipelines behind it, and waits for it when the server stops."""
 
-    __slots__ = ("disconnected", "keep_alive", "operation", "request_id", "response_complete",
-                 "started")  # fmt: skip
+    __slots__ = ("disconnected", "keep_alive", "request_id", "response_complete", "started")
 
-    def __init__(self, operation: str) -> None:
-        self.operation = operation
+    def __init__(self) -> None:
         self.request_id = _request_id()
         self.started = perf_counter()
         self.response_complete = self.disconnected = False
@@ -139,11 +189,95 @@ class _Cycle:
         """Nobody waits for its messages."""
 
 
+def _new_parser(protocol: HttpToolsProtocol) -> httptools.HttpRequestParser:
+    """As uvicorn makes it; ours has not seen the end of a large body."""
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
+
+
+def _head_size(data: bytes) -> int:
+    """Of the head alone where a large batch begins: so that the parser, which copies what it
+    reads of a body, does not see it. Else all that came."""
+    if len(data) >= _LARGE_BODY_BYTES and data.startswith(b"POST / "):
+        end = data.find(b"\r\n\r\n", 0, _HEAD_SIZE_BYTES_MAX) + 4
+        # What would be upgraded is parsed in one piece: the parser stops at such a head.
+        if b".PutRecordBatch\r\n" in data[:end] and b"upgrade" not in data[:end].lower():
+            return end
+    return len(data)
+
+
 class _PutProtocol(HttpToolsProtocol):
     """One connection."""
 
     puts: FastPuts
-    _body: list[bytes] | None = None  # of a request that may go the fast way
+    _is_between = True  # two messages: no byte of the next one has been parsed
+    _length = 0  # of the body of a request that may go the fast way, as it was declared
+    _body: list[bytes | memoryview] | None = None  # what of it has come
+    _missing_bytes = 0  # of a large one, which the parser does not see
+    _held: list[bytes] | None = None  # what came after it, while it is judged
+
+    # --- bytes ----------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._held is not None:
+            self._held.append(data)
+            self.flow.pause_reading()
+            return
+        if self._missing_bytes and self._body is not None:
+            self._unset_keepalive_if_required()
+            self._collect(self._body, memoryview(data))
+            return
+        head_size = _head_size(data) if self._is_between else len(data)
+        rest = memoryview(data)[head_size:]
+        super().data_received(data[:head_size])
+        if self._body is not None and self._length >= _LARGE_BODY_BYTES:
+            self._missing_bytes = self._length - sum(map(len, self._body))
+            if rest:
+                self._collect(self._body, rest)
+        elif rest and not self.transport.is_closing():
+            super().data_received(rest)  # type: ignore[arg-type]
+
+    def _collect(self, parts: list[bytes | memoryview], data: memoryview) -> None:
+        """A large body past the parser, which would copy it once more."""
+        mine, after = data[: self._missing_bytes], data[self._missing_bytes :]
+        parts.append(mine)
+        self._missing_bytes -= len(mine)
+        if self._missing_bytes:
+            return
+        body, self._body = b"".join(parts), None
+        cycle = _Cycle()
+        self.cycle = cycle  # type: ignore[assignment]
+        self._held = [bytes(after)] if after else []
+        headers = self.headers
+        aside(
+            lambda: self.puts.judge(headers, body),
+            lambda put: self._judged(cycle, put, body),
+            self.loop,
+        )
+
+    def _judged(self, cycle: "_Cycle", put: "_Put | None", body: bytes) -> None:
+        """Back in the event loop, where meanwhile nothing has been parsed."""
+        if put is not None:
+            self._submit(cycle, put)
+        if self.transport.is_closing():  # the client has left
+            return
+        if put is None:
+            cycle.response_complete = True  # nothing was begun
+            self._go_the_general_way(body)
+            self.cycle.keep_alive = self.cycle.keep_alive and cycle.keep_alive
+        self.parser = _new_parser(self)
+        self._is_between = True
+        held, self._held = self._held or [], None
+        self.flow.resume_reading()
+        for data in held:
+            self.data_received(data)
+
+    # --- the parser's calls ---------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._is_between = False
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         if self._is_usual():
@@ -158,15 +292,18 @@ class _PutProtocol(HttpToolsProtocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
+        self._is_between = True
         if self._body is None:
             super().on_message_complete()
             return
-        parts, self._body = self._body, None
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        if not self._put(body):
-            super().on_headers_complete()
-            super().on_body(body)
-            super().on_message_complete()
+        body, self._body = b"".join(self._body), None
+        put = self.puts.judge(self.headers, body)
+        if put is None:
+            self._go_the_general_way(body)
+        else:
+            cycle = _Cycle()
+            self.cycle = cycle  # type: ignore[assignment]
+            self._submit(cycle, put)
 
     def _is_usual(self) -> bool:
         target, length = b"", b""
@@ -177,7 +314,7 @@ class _PutProtocol(HttpToolsProtocol):
                 length = value
             elif name in _UNUSUAL:
                 return False
-        return (
+        is_usual = (
             target in _OPERATIONS
             and self.url == b"/"
             and self.parser.get_method() == b"POST"
@@ -187,45 +324,27 @@ class _PutProtocol(HttpToolsProtocol):
             and self.parser.should_keep_alive()
             and (self.cycle is None or self.cycle.response_complete)
         )
+        if is_usual:
+            self._length = int(length)
+        return is_usual
 
-    def _put(self, body: bytes) -> bool:
-        """Whether the request is on its way to the log, or answered."""
-        puts = self.puts
-        request = HttpRequest.from_scope(
-            {"headers": self.headers, "method": "POST", "raw_path": b"/", "query_string": b""},
-            _no_receive,
-        )
-        request.body = body
-        operation_name = _OPERATIONS[request.headers["x-amz-target"].encode("latin-1")]
-        operation = puts.operations[operation_name]
-        try:
-            if puts.credentials is not None:
-                claim = read_claim(request)
-                if claim is None:
-                    return False
-                if claim.scope.service != _SIGNING_NAME:
-                    return False
-                verified = verify(request, claim, puts.credentials, puts.clock.now())
-                if "x-amz-content-sha256" in request.headers:
-                    check_payload(body, verified)
-            members = operation.decoder.decode(body)
-        except (LakeletError, msgspec.DecodeError, UnicodeDecodeError):
-            return False
-        cycle = _Cycle(operation_name)
-        self.cycle = cycle  # type: ignore[assignment]
-        if operation_name == "PutRecord":
-            records = [members["Record"]["Data"]]
-        else:
-            records = [record["Data"] for record in members["Records"]]
+    def _go_the_general_way(self, body: bytes) -> None:
+        super().on_headers_complete()
+        super().on_body(body)
+        super().on_message_complete()
+
+    # --- answering ------------------------------------------------------------------
+
+    def _submit(self, cycle: "_Cycle", put: "_Put") -> None:
+        operation = put.operation
 
         def answer(outcome: PutResult | BaseException) -> None:
             self._answer(cycle, operation, outcome)
 
         try:
-            puts.ingestion.submit(members["DeliveryStreamName"], records, answer, self.loop)
+            self.puts.ingestion.submit(put.stream, put.records, answer, self.loop)
         except LakeletError as error:
             answer(error)
-        return True
 
     def _answer(
         self, cycle: _Cycle, operation: _Operation, outcome: PutResult | BaseException
@@ -250,7 +369,7 @@ class _PutProtocol(HttpToolsProtocol):
             puts.observer(
                 Served(
                     "firehose",
-                    cycle.operation,
+                    operation.name,
                     status,
                     error_code,
                     duration,
@@ -264,7 +383,7 @@ class _PutProtocol(HttpToolsProtocol):
         protocol = self.puts.protocol
         told = to_answer(error, protocol.refusal_codes, protocol.internal_code)
         if not isinstance(error, LakeletError):
-            names = (cycle.operation, cycle.request_id)
+            names = (operation.name, cycle.request_id)
             logger.error("firehose %s %s failed", *names, exc_info=error)
         response = protocol.serialise_error(operation.model, told, cycle.request_id)
         lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
