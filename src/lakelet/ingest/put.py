@@ -1,7 +1,10 @@
 """The answer to a put request."""
 
-import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +32,27 @@ class PutResult:
     def record_ids(self) -> list[str | None]:
         """In the request's order; None for a refused one. An id names the record's place
         in its stream's log: incarnation, then position."""
-        taken = self.count - len(self.refused)
-        ids: list[str | None] = list(
-            join_ids(self.incarnation, self.first_position, taken, ",").split(",") if taken else ()
-        )
+        head, end = self.incarnation.hex(), self.first_position + self.count - len(self.refused)
+        ids: list[str | None] = [f"{head}{at:016x}" for at in range(self.first_position, end)]
         for index in sorted(self.refused):
             ids.insert(index, None)
         return ids
 
 
-def join_ids(incarnation: bytes, first_position: int, count: int, separator: str) -> str:
-    """The ids of neighbouring records, in text. Formatting each by itself took a tenth of
-    a batch's time; packing them and taking the hexadecimal of all at once takes none."""
-    positions = struct.pack(f">{count}Q", *range(first_position, first_position + count))
-    head = incarnation.hex()
-    return head + positions.hex(",", 8).replace(",", separator + head)
+def format_ids(
+    incarnation: bytes, first_position: int, count: int, before: bytes, after: bytes
+) -> bytes:
+    """The ids of neighbouring records, each between `before` and `after`. They differ in 16
+    digits only, which are written into a text that is ready: one by one they took longer
+    than the batch's checksum and its write."""
+    rows = _rows(incarnation, count, before, after).copy()
+    positions = np.arange(first_position, first_position + count, dtype=">u8")
+    rows["position"] = np.frombuffer(positions.tobytes().hex().encode(), "V16")
+    return rows.tobytes()
+
+
+@lru_cache(maxsize=32)
+def _rows(incarnation: bytes, count: int, before: bytes, after: bytes) -> npt.NDArray[np.void]:
+    head = before + incarnation.hex().encode()
+    kind = [("head", f"V{len(head)}"), ("position", "V16"), ("after", f"V{len(after)}")]
+    return np.frombuffer((head + bytes(16) + after) * count, kind)

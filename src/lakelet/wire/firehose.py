@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from lakelet.ingest.errors import InvalidArgument, ServiceUnavailable
-from lakelet.ingest.put import PutResult, join_ids
+from lakelet.ingest.put import PutResult, format_ids
 from lakelet.ingest.streams import DeliveryStreams
 from lakelet.wire.paging import threaded
 from lakelet.wire.service import Handler, RequestContext, Service
@@ -94,9 +94,9 @@ def encode_responses(result: PutResult) -> bytes:
             ]
         )
     # Record ids are hexadecimal: nothing in them needs escaping.
-    between = '"},{"RecordId":"'
-    ids = join_ids(result.incarnation, result.first_position, result.count, between)
-    return f'[{{"RecordId":"{ids}"}}]'.encode()
+    first, count = result.first_position, result.count
+    entries = format_ids(result.incarnation, first, count, b'{"RecordId":"', b'"},')
+    return b"[" + entries[:-1] + b"]"
 
 
 # --- streams ------------------------------------------------------------------------
