@@ -28,3 +28,14 @@ def test_a_part_of_them(given: list[bytes], part: slice) -> None:
 def test_joined_they_follow_each_other(parts: list[list[bytes]]) -> None:
     joined = Records.joined([Records.of(part) for part in parts])
     assert joined == [record for part in parts for record in part]
+
+
+@given(LISTS, st.sampled_from([b"", b"\n", b"\r\n"]))
+def test_a_delimiter_after_each(given: list[bytes], delimiter: bytes) -> None:
+    joined = bytes(Records.of(given).with_each(delimiter))
+    assert joined == b"".join(record + delimiter for record in given)
+
+
+@given(st.lists(st.text(" \t\n\v\f\r\x1c\x85x", max_size=4).map(str.encode)))
+def test_blank_ones_are_counted_as_python_sees_white_space(given: list[bytes]) -> None:
+    assert Records.of(given).count_blank() == sum(not each.strip() for each in given)

@@ -6,7 +6,6 @@ Pure, but for the functions and the schemas it is handed.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 import pyarrow as pa
 
@@ -18,6 +17,8 @@ from lakelet.ingest.function import Functions
 from lakelet.ingest.items import PROCESSING_FAILED, Failure, Item
 from lakelet.ingest.parquet import SchemaOf, convert
 from lakelet.ingest.processors import apply_steps
+from lakelet.ingest.records import Records
+from lakelet.model.ports import Buffer
 
 
 def _no_schema(database: str, table: str) -> pa.Schema:
@@ -40,7 +41,7 @@ class Assembled:
     """One object to be, before compression."""
 
     group: str  # "" for the whole cut's data; tells the object from its siblings
-    body: bytes
+    body: Buffer
     records: int
     blank_records: int = 0
     error_type: str = ""  # "" for data
@@ -75,8 +76,7 @@ def assemble(
         return Assembly()
     delimiter = destination.processing.only_delimiter
     if delimiter is not None and not destination.conversion and not destination.backup:
-        records = list(chain.from_iterable(frame.records for frame in frames))
-        return Assembly([_joined("", records, delimiter)])
+        return Assembly([_joined("", Records.joined([f.records for f in frames]), delimiter)])
     items = list(_items(frames))
     outcome = apply_steps(items, destination.processing.steps, toolbox.functions, stream_arn)
     failures = outcome.failures
@@ -88,7 +88,8 @@ def assemble(
         else:
             assembled.append(_bodied(group, members))
     if destination.backup:
-        assembled.append(_joined("backup", [i.data for i in items], b"", is_backup=True))
+        sources = Records.joined([frame.records for frame in frames])
+        assembled.append(_joined("backup", sources, b"", is_backup=True))
     return Assembly(assembled + _errors(failures, ended_ms), outcome.dropped)
 
 
@@ -119,9 +120,9 @@ def _partition(
 
 
 def _bodied(group: str, items: Sequence[Item]) -> Assembled:
-    body = b"".join(item.data for item in items)
-    blank = _count_blank([item.data for item in items])
-    return Assembled(group, body, len(items), blank, partition_keys=items[0].partition_keys)
+    records = Records.of([item.data for item in items])
+    blank, keys = records.count_blank(), items[0].partition_keys
+    return Assembled(group, records.payload, len(items), blank, partition_keys=keys)
 
 
 def _converted(
@@ -141,11 +142,11 @@ def _converted(
 
 
 def _joined(
-    group: str, records: Sequence[bytes], delimiter: bytes, *, is_backup: bool = False
+    group: str, records: Records, delimiter: bytes, *, is_backup: bool = False
 ) -> Assembled:
     """As they were received, one after the other: nearly every stream's way."""
-    body = delimiter.join(records) + delimiter if delimiter else b"".join(records)
-    return Assembled(group, body, len(records), _count_blank(records), is_backup=is_backup)
+    body, blank = records.with_each(delimiter), records.count_blank()
+    return Assembled(group, body, len(records), blank, is_backup=is_backup)
 
 
 def _errors(failures: Sequence[Failure], ended_ms: int) -> list[Assembled]:
@@ -157,8 +158,3 @@ def _errors(failures: Sequence[Failure], ended_ms: int) -> list[Assembled]:
         Assembled(f"error:{kind}", encode_failures(each, ended_ms), len(each), error_type=kind)
         for kind, each in kinds.items()
     ]
-
-
-def _count_blank(records: Sequence[bytes]) -> int:
-    """Empty, or white space alone. Mapped in C: every record of a busy stream comes by."""
-    return sum(map(bytes.isspace, records)) + records.count(b"")

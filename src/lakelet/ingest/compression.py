@@ -9,6 +9,8 @@ from typing import Any
 
 import cramjam
 
+from lakelet.model.ports import Buffer
+
 igzip: Any
 try:
     from isal import igzip
@@ -26,25 +28,25 @@ _HADOOP_BLOCK_SIZE = 256 * 1024
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def gzip_bytes(data: bytes) -> bytes:
+def gzip_bytes(data: Buffer) -> bytes:
     if igzip is not None:
         return bytes(igzip.compress(data, _ISAL_LEVEL, mtime=0))
     return gzip.compress(data, _ZLIB_LEVEL, mtime=0)
 
 
-def _zip(data: bytes) -> bytes:
+def _zip(data: Buffer) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(zipfile.ZipInfo("records", _ZIP_EPOCH), data, zipfile.ZIP_DEFLATED)
     return target.getvalue()
 
 
-def _snappy(data: bytes) -> bytes:
+def _snappy(data: Buffer) -> bytes:
     """Snappy's framing format."""
     return bytes(cramjam.snappy.compress(data))
 
 
-def _hadoop_snappy(data: bytes) -> bytes:
+def _hadoop_snappy(data: Buffer) -> bytes:
     """Hadoop's blocks: u32 big-endian size before, u32 after compression, raw Snappy."""
     blocks = []
     for start in range(0, len(data), _HADOOP_BLOCK_SIZE):
@@ -55,7 +57,7 @@ def _hadoop_snappy(data: bytes) -> bytes:
 
 
 # By Firehose's CompressionFormat: what it does, and the extension it adds.
-COMPRESSIONS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+COMPRESSIONS: dict[str, tuple[Callable[[Buffer], Buffer], str]] = {
     "UNCOMPRESSED": (lambda data: data, ""),
     "GZIP": (gzip_bytes, ".gz"),
     "ZIP": (_zip, ".zip"),
@@ -64,7 +66,7 @@ COMPRESSIONS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 }
 
 
-def compress(data: bytes, compression: str) -> bytes:
+def compress(data: Buffer, compression: str) -> Buffer:
     return COMPRESSIONS[compression][0](data)
 
 

@@ -10,7 +10,14 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import SupportsIndex, overload
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from lakelet.model.ports import Buffer
+
+_IS_SPACE = np.array([bytes([byte]).isspace() for byte in range(256)])
 
 
 class Records(Sequence[bytes]):
@@ -50,6 +57,38 @@ class Records(Sequence[bytes]):
     @property
     def sizes(self) -> tuple[int, ...]:
         return struct.unpack(f"<{len(self)}I", self.packed_sizes)
+
+    def with_each(self, delimiter: bytes) -> Buffer:
+        """All of them joined, the delimiter after each."""
+        if not delimiter or not self:
+            return self.payload
+        texts = pa.Array.from_buffers(
+            pa.large_binary(),
+            len(self),
+            [None, pa.py_buffer(self._bounds()), pa.py_buffer(self.payload)],
+        )
+        empty = pa.scalar(b"", pa.large_binary())
+        delimiters = pa.scalar(delimiter, pa.large_binary())
+        joined = pc.call_function("binary_join_element_wise", [texts, delimiters, empty])
+        return memoryview(joined.buffers()[2])
+
+    def count_blank(self) -> int:
+        """How many are empty, or white space alone."""
+        bounds = self._bounds()
+        bounds = bounds[np.append(True, bounds[1:] > bounds[:-1])]  # without empty ones
+        starts = bounds[:-1]
+        # A record that begins with something else isn't blank: nearly all of them.
+        letters = np.frombuffer(self.payload, np.uint8)
+        maybe = np.flatnonzero(_IS_SPACE[letters[starts]])
+        found = len(self) - len(starts)
+        for start, end in zip(starts[maybe].tolist(), bounds[maybe + 1].tolist(), strict=True):
+            found += bytes(self.payload[start:end]).isspace()
+        return found
+
+    def _bounds(self) -> npt.NDArray[np.int64]:
+        bounds = np.zeros(len(self) + 1, np.int64)
+        np.frombuffer(self.packed_sizes, "<u4").cumsum(out=bounds[1:])
+        return bounds
 
     def __len__(self) -> int:
         return len(self.packed_sizes) // 4
