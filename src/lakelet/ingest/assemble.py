@@ -41,7 +41,7 @@ class Assembled:
     """One object to be, before compression."""
 
     group: str  # "" for the whole cut's data; tells the object from its siblings
-    body: Buffer
+    pieces: Sequence[Buffer]  # of its body
     records: int
     blank_records: int = 0
     error_type: str = ""  # "" for data
@@ -76,7 +76,7 @@ def assemble(
         return Assembly()
     delimiter = destination.processing.only_delimiter
     if delimiter is not None and not destination.conversion and not destination.backup:
-        return Assembly([_joined("", Records.joined([f.records for f in frames]), delimiter)])
+        return Assembly([_joined("", frames, delimiter)])
     items = list(_items(frames))
     outcome = apply_steps(items, destination.processing.steps, toolbox.functions, stream_arn)
     failures = outcome.failures
@@ -88,8 +88,7 @@ def assemble(
         else:
             assembled.append(_bodied(group, members))
     if destination.backup:
-        sources = Records.joined([frame.records for frame in frames])
-        assembled.append(_joined("backup", sources, b"", is_backup=True))
+        assembled.append(_joined("backup", frames, b"", is_backup=True))
     return Assembly(assembled + _errors(failures, ended_ms), outcome.dropped)
 
 
@@ -122,7 +121,7 @@ def _partition(
 def _bodied(group: str, items: Sequence[Item]) -> Assembled:
     records = Records.of([item.data for item in items])
     blank, keys = records.count_blank(), items[0].partition_keys
-    return Assembled(group, records.payload, len(items), blank, partition_keys=keys)
+    return Assembled(group, (records.payload,), len(items), blank, partition_keys=keys)
 
 
 def _converted(
@@ -138,15 +137,20 @@ def _converted(
     if not kept:
         return None
     keys = items[0].partition_keys
-    return Assembled(group, body, len(kept), is_parquet=True, partition_keys=keys)
+    return Assembled(group, (body,), len(kept), is_parquet=True, partition_keys=keys)
 
 
 def _joined(
-    group: str, records: Records, delimiter: bytes, *, is_backup: bool = False
+    group: str, frames: Sequence[Frame], delimiter: bytes, *, is_backup: bool = False
 ) -> Assembled:
     """As they were received, one after the other: nearly every stream's way."""
-    body, blank = records.with_each(delimiter), records.count_blank()
-    return Assembled(group, body, len(records), blank, is_backup=is_backup)
+    return Assembled(
+        group,
+        [frame.records.with_each(delimiter) for frame in frames],
+        sum(len(frame.records) for frame in frames),
+        sum(frame.records.count_blank() for frame in frames),
+        is_backup=is_backup,
+    )
 
 
 def _errors(failures: Sequence[Failure], ended_ms: int) -> list[Assembled]:
@@ -155,6 +159,6 @@ def _errors(failures: Sequence[Failure], ended_ms: int) -> list[Assembled]:
     for failure in failures:
         kinds.setdefault(failure.error_type, []).append(failure)
     return [
-        Assembled(f"error:{kind}", encode_failures(each, ended_ms), len(each), error_type=kind)
+        Assembled(f"error:{kind}", (encode_failures(each, ended_ms),), len(each), error_type=kind)
         for kind, each in kinds.items()
     ]

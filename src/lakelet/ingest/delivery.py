@@ -86,7 +86,7 @@ class Deliverer:
         info = self.store.put(
             plan.bucket,
             plan.key,
-            compress(each.body, compression),
+            compress(each.pieces, compression),
             content_type="application/octet-stream",
             content_encoding="gzip" if compression == "GZIP" else None,
             metadata={
