@@ -42,7 +42,9 @@ _BETWEEN = re.compile(
 _TAIL = re.compile(rb'"[ \t\n\r]*\}[ \t\n\r]*\][ \t\n\r]*\}[ \t\n\r]*\Z')
 _TAIL_SIZE_MAX = 64
 
-_BRACE, _PAD, _ZERO = ord("{"), ord("="), ord("A")  # "A" is six bits of nothing
+_BRACE, _PAD, _PAD_TWICE = ord("{"), ord("="), 0x3D3D
+# What makes "A", which is six bits of nothing, of the paddings in a text's last two letters.
+_PAD_TO_ZERO = np.array([0, 0x0400, 0x0404], np.uint16)
 
 _Ints = npt.NDArray[np.int64]
 _Bounds = npt.NDArray[np.int32]  # begin and end of each piece of a buffer, in order
@@ -70,17 +72,18 @@ def _texts(body: bytes, begin: int, end: int) -> _Bounds | None:
     if between is None:
         return None
     separator = between[0]
-    braces = _positions(body, _BRACE, begin, end)
-    stops = braces - separator.index(b"{")
-    starts = stops + len(separator)
-    if len(stops) >= BATCH_RECORDS_MAX or stops[0] < begin or starts[-1] > end:
+    stops = _positions(body, _BRACE, begin, end)
+    stops -= separator.index(b"{")
+    count, width = len(stops), len(separator)
+    if count >= BATCH_RECORDS_MAX or stops[0] < begin or stops[-1] + width > end:
         return None
-    separators = np.ndarray((end - len(separator) + 1,), f"S{len(separator)}", body, 0, (1,))
-    if not (separators[stops] == separator).all():
+    separators = np.ndarray((end - width + 1,), f"V{width}", body, 0, (1,))
+    if separators[stops].tobytes() != separator * count:
         return None
-    bounds = np.empty((len(stops) + 1, 2), np.int32)
+    bounds = np.empty((count + 1, 2), np.int32)
     bounds[0, 0], bounds[-1, 1] = begin, end
-    bounds[1:, 0], bounds[:-1, 1] = starts, stops
+    bounds[:-1, 1] = stops
+    np.add(stops, width, out=bounds[1:, 0], casting="unsafe")
     return bounds
 
 
@@ -90,7 +93,8 @@ def _positions(body: bytes, byte: int, begin: int, end: int) -> _Ints:
     is_there = np.frombuffer(body, np.uint8, (end - begin) // 8 * 8, begin) == byte
     eights = (is_there.view(np.uint64) != 0).nonzero()[0]
     found: _Ints = is_there.reshape(-1, 8)[eights].argmax(1)
-    found += eights * 8
+    eights <<= 3
+    found += eights
     found += begin
     return found
 
@@ -98,30 +102,32 @@ def _positions(body: bytes, byte: int, begin: int, end: int) -> _Ints:
 def _decode(body: bytes, bounds: _Bounds) -> Records | None:
     """None where a text is empty, no Base64, or too long."""
     lengths = bounds[:, 1] - bounds[:, 0]
-    if lengths.min() <= 0 or np.bitwise_or.reduce(lengths) & 3:
+    of_all = int(np.bitwise_or.reduce(lengths - 4))  # its sign, and its low bits, are anyone's
+    if of_all < 0 or of_all & 3:
         return None
-    text = np.frombuffer(_gathered(body, bounds), np.uint8)
-    ends = lengths.cumsum()
+    text = _gathered(body, bounds)
+    ends = np.add.accumulate(lengths, dtype=np.int64)
     # Padding would end the decoding: with "A" in its place the texts are one, and what
     # stands for the padding is left out afterwards. Padding elsewhere is still refused.
-    is_padded = text[ends - 1] == _PAD
-    is_padded_twice = is_padded & (text[ends - 2] == _PAD)
-    text[ends[is_padded] - 1] = _ZERO
-    text[ends[is_padded_twice] - 2] = _ZERO
+    pairs = np.ndarray((len(text) - 1,), "<u2", text, 0, (1,))
+    lasts = pairs[ends - 2]
+    paddings = (lasts >> 8 == _PAD).astype(np.uint16)
+    paddings += lasts == _PAD_TWICE
+    lasts += _PAD_TO_ZERO[paddings]
+    pairs[ends - 2] = lasts
     try:
-        decoded = b64decode(text.data, validate=True)
+        decoded = b64decode(memoryview(text), validate=True)
     except binascii.Error:
         return None
-    ends = (ends >> 2) * 3
+    ends >>= 2
+    ends *= 3
     bounds = np.empty_like(bounds)
     bounds[0, 0], bounds[1:, 0] = 0, ends[:-1]
-    bounds[:, 1] = ends - is_padded - is_padded_twice
+    np.subtract(ends, paddings, out=bounds[:, 1], casting="unsafe")
     sizes = bounds[:, 1] - bounds[:, 0]
-    if sizes.max() > RECORD_SIZE_BYTES_MAX:
+    if len(decoded) > RECORD_SIZE_BYTES_MAX and sizes.max() > RECORD_SIZE_BYTES_MAX:
         return None
-    return Records(
-        sizes.astype("<u4", copy=False).tobytes(), memoryview(_gathered(decoded, bounds))
-    )
+    return Records(sizes.astype("<u4").tobytes(), memoryview(_gathered(decoded, bounds)))
 
 
 def _gathered(data: bytes, bounds: _Bounds) -> Any:
