@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -137,7 +138,11 @@ class Node:
         )
         fast = FastPuts(self.ingestion, credentials=keys, clock=clock, observer=self.served.append)
         self.general = ServerThread(app).start()
-        self.fast = ServerThread(app, http_protocol=fast.http_protocol()).start()
+        self._app, self._protocol = app, fast.http_protocol()
+        self.fast = self.another_fast()
+
+    def another_fast(self) -> ServerThread:
+        return ServerThread(self._app, http_protocol=self._protocol).start()
 
     def close(self) -> None:
         self.general.stop()
@@ -362,6 +367,39 @@ def test_a_sender_that_leaves_in_a_large_body_harms_nobody(node) -> None:
     (after,) = exchange(node.fast.port, request(one()))
     assert after.status == 200
     assert node.ingestion.position_next("clickstream") == before + 1
+
+
+@pytest.mark.parametrize("keys", [KEYS, WRONG_KEYS], ids=["accepted", "refused"])
+def test_a_server_that_stops_answers_what_is_judged(node, monkeypatch, keys) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+    real = FastPuts.judge
+
+    def slow(self, headers, body):
+        begun.set()
+        may_go_on.wait(10)
+        return real(self, headers, body)
+
+    monkeypatch.setattr(FastPuts, "judge", slow)
+    server = node.another_fast()
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        connection.sendall(request(LARGE, "PutRecordBatch", keys=keys))
+        begun.wait(10)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        wait_until(lambda: refuses_connections(server.port))
+        may_go_on.set()
+        with connection.makefile("rb") as replies:
+            assert read_answer(replies).status == (200 if keys is KEYS else 400)
+            assert replies.read() == b""
+        stopping.join(10)
+
+
+def refuses_connections(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return True
+    return False
 
 
 def test_an_error_that_nobody_foresaw_is_answered_the_general_way(node, monkeypatch) -> None:

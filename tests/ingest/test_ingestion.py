@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import os
+import sys
 import threading
 from pathlib import Path
 
@@ -119,6 +121,27 @@ def test_the_ledger_accounts_for_every_position(world) -> None:
     assert [d.etag for d in deliveries] == [i.etag for i in world.store.infos.values()]
     assert ingestion.position_delivered(NAME) == ingestion.position_next(NAME) == 5
     assert list(ingestion.deliveries("another")) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there has a thread its own priority")
+def test_deliveries_stand_back_and_commits_do_not(world, monkeypatch) -> None:
+    def niceness(real):
+        def spy(*arguments, **options):
+            seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+            return real(*arguments, **options)
+
+        return spy
+
+    seen: list[int] = []
+    ingestion = world.start()
+    monkeypatch.setattr(world.store, "put", niceness(world.store.put))
+    log = ingestion._runtime(NAME).log
+    monkeypatch.setattr(log, "append", niceness(log.append))
+    ingestion.put_blocking(NAME, [b"a"])
+    world.clock.advance(60)
+    wait_until(lambda: len(seen) == 2)
+    assert seen[0] == os.getpriority(os.PRIO_PROCESS, 0)
+    assert seen[1] >= 10
 
 
 def test_a_buffer_is_delivered_by_age(world) -> None:

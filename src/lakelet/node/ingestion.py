@@ -6,9 +6,12 @@ watches what is due, a few deliver, one stream at a time each.
 
 import asyncio
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from lakelet.ingest.assemble import Toolbox
@@ -35,6 +38,10 @@ UNDELIVERED_BYTES_MAX = 1024 * 1024 * 1024
 
 # Deliveries compress and write: more threads than this only fight over two cores.
 _DELIVERY_THREADS = 4
+
+# How much they stand back (nice): a tenth of a processor that somebody else asks for. An
+# answer may not wait for a delivery, and a delivery may, up to what is bounded above.
+_DELIVERY_NICENESS = 10
 
 # The watcher looks again at least this often, whatever it was told.
 _WATCH_SECONDS_MAX = 1.0
@@ -78,7 +85,9 @@ class Ingestion:
         self._wake = threading.Condition()
         self._is_woken = False
         self._watcher = threading.Thread(target=self._watch, name="lakelet-delivery", daemon=True)
-        self._workers = ThreadPoolExecutor(_DELIVERY_THREADS, "lakelet-deliver")
+        self._workers = ThreadPoolExecutor(
+            _DELIVERY_THREADS, "lakelet-deliver", initializer=_stand_back
+        )
 
     # --- life ---------------------------------------------------------------------
 
@@ -361,6 +370,13 @@ class Ingestion:
             if self._runtimes.get(runtime.name) is runtime:
                 del self._runtimes[runtime.name]
         _log.info("delivery stream %s is deleted", runtime.name)
+
+
+def _stand_back() -> None:
+    """Of the calling thread alone, as only Linux can; elsewhere all threads are alike."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _DELIVERY_NICENESS)
 
 
 def _settle(
