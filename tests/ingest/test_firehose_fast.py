@@ -169,8 +169,8 @@ def taken(monkeypatch):
     outcomes: list[bool] = []
     real = FastPuts.judge
 
-    def spy(self, headers, body):
-        put = real(self, headers, body)
+    def spy(self, *request):
+        put = real(self, *request)
         outcomes.append(put is not None)
         return put
 
@@ -374,10 +374,10 @@ def test_a_server_that_stops_answers_what_is_judged(node, monkeypatch, keys) -> 
     begun, may_go_on = threading.Event(), threading.Event()
     real = FastPuts.judge
 
-    def slow(self, headers, body):
+    def slow(self, *request):
         begun.set()
         may_go_on.wait(10)
-        return real(self, headers, body)
+        return real(self, *request)
 
     monkeypatch.setattr(FastPuts, "judge", slow)
     server = node.another_fast()

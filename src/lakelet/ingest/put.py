@@ -29,6 +29,11 @@ class PutResult:
     def failed_count(self) -> int:
         return len(self.refused)
 
+    @property
+    def first_id(self) -> str:
+        """Of the first record taken."""
+        return f"{self.incarnation.hex()}{self.first_position:016x}"
+
     def record_ids(self) -> list[str | None]:
         """In the request's order; None for a refused one. An id names the record's place
         in its stream's log: incarnation, then position."""

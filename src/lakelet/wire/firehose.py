@@ -73,10 +73,9 @@ class PutOperations:
 
 def only_record_id(result: PutResult) -> str:
     """Of a PutRecord. Raises ServiceUnavailable where its record was refused."""
-    (record_id,) = result.record_ids()
-    if record_id is None:
+    if result.refused:
         raise ServiceUnavailable(result.refused[0].message)
-    return record_id
+    return result.first_id
 
 
 def encode_responses(result: PutResult) -> bytes:

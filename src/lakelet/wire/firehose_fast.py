@@ -17,7 +17,6 @@ import random
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -104,15 +103,17 @@ class FastPuts:
         # A whole answer's own headers, as the protocol spells them: id and length to be filled in.
         sample = self.protocol.serialise(_operation("PutRecord").model, {}, "%b").headers
         lines = "".join(f"{name}: {value}\r\n" for name, value in sample.items())
+        self.server_headers: list[tuple[bytes, bytes]] = []
+        self.server_lines = b""  # of them
         self.answer_head = f"{lines}content-length: %d\r\n\r\n".encode()
-        self.operations = {name: _operation(name) for name in _OPERATIONS.values()}
+        self.operations = {target: _operation(name) for target, name in _OPERATIONS.items()}
 
-    def judge(self, headers: list[tuple[bytes, bytes]], body: bytes) -> _Put | None:
+    def judge(self, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> _Put | None:
         """None where the general way must look at it. From any thread."""
         scope = {"headers": headers, "method": "POST", "raw_path": b"/", "query_string": b""}
         request = HttpRequest.from_scope(scope, _no_receive)
         request.body = body
-        operation = self.operations[_OPERATIONS[request.headers["x-amz-target"].encode("latin-1")]]
+        operation = self.operations[target]
         try:
             if self.credentials is not None:
                 claim = read_claim(request)
@@ -204,21 +205,21 @@ def _new_parser(protocol: HttpToolsProtocol) -> httptools.HttpRequestParser:
 
 def _head_size(data: bytes) -> int:
     """Of the head alone where a large batch begins: so that the parser, which copies what it
-    reads of a body, does not see it. Else all that came."""
-    if len(data) >= _LARGE_BODY_BYTES and data.startswith(b"POST / "):
-        end = data.find(b"\r\n\r\n", 0, _HEAD_SIZE_BYTES_MAX) + 4
-        # What would be upgraded is parsed in one piece: the parser stops at such a head.
-        if b".PutRecordBatch\r\n" in data[:end] and b"upgrade" not in data[:end].lower():
-            return end
-    return len(data)
+    reads of a body, does not see it. Else 0."""
+    if not data.startswith(b"POST / "):
+        return 0
+    end = data.find(b"\r\n\r\n", 0, _HEAD_SIZE_BYTES_MAX) + 4
+    # What would be upgraded is parsed in one piece: the parser stops at such a head.
+    is_batch = b".PutRecordBatch\r\n" in data[:end] and b"upgrade" not in data[:end].lower()
+    return end if is_batch else 0
 
 
 class _PutProtocol(HttpToolsProtocol):
     """One connection."""
 
     puts: FastPuts
-    _is_between = True  # two messages: no byte of the next one has been parsed
-    _length = 0  # of the body of a request that may go the fast way, as it was declared
+    _target = b""  # X-Amz-Target of a request that may go the fast way
+    _length = 0  # of its body, as it was declared
     _body: list[bytes | memoryview] | None = None  # what of it has come
     _missing_bytes = 0  # of a large one, which the parser does not see
     _held: list[bytes] | None = None  # what came after it, while it is judged
@@ -234,13 +235,14 @@ class _PutProtocol(HttpToolsProtocol):
             self._unset_keepalive_if_required()
             self._collect(self._body, memoryview(data))
             return
-        head_size = _head_size(data) if self._is_between else len(data)
-        rest = memoryview(data)[head_size:]
-        super().data_received(data[:head_size])
+        # Cut anywhere, the parser reads the same.
+        head_size = _head_size(data) if len(data) >= _LARGE_BODY_BYTES else 0
+        super().data_received(data[:head_size] if head_size else data)
+        rest = memoryview(data)[head_size:] if head_size else b""
         if self._body is not None and self._length >= _LARGE_BODY_BYTES:
             self._missing_bytes = self._length - sum(map(len, self._body))
             if rest:
-                self._collect(self._body, rest)
+                self._collect(self._body, memoryview(rest))
         elif rest and not self.transport.is_closing():
             super().data_received(rest)  # type: ignore[arg-type]
 
@@ -255,9 +257,9 @@ class _PutProtocol(HttpToolsProtocol):
         cycle = _Cycle()
         self.cycle = cycle  # type: ignore[assignment]
         self._held = [bytes(after)] if after else []
-        headers = self.headers
+        target, headers = self._target, self.headers
         aside(
-            lambda: self.puts.judge(headers, body),
+            lambda: self.puts.judge(target, headers, body),
             lambda put: self._judged(cycle, put, body),
             self.loop,
         )
@@ -273,17 +275,12 @@ class _PutProtocol(HttpToolsProtocol):
             self._go_the_general_way(body)
             self.cycle.keep_alive = self.cycle.keep_alive and cycle.keep_alive
         self.parser = _new_parser(self)
-        self._is_between = True
         held, self._held = self._held or [], None
         self.flow.resume_reading()
         for data in held:
             self.data_received(data)
 
     # --- the parser's calls ---------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        self._is_between = False
-        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         if self._is_usual():
@@ -298,12 +295,11 @@ class _PutProtocol(HttpToolsProtocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        self._is_between = True
         if self._body is None:
             super().on_message_complete()
             return
         body, self._body = b"".join(self._body), None
-        put = self.puts.judge(self.headers, body)
+        put = self.puts.judge(self._target, self.headers, body)
         if put is None:
             self._go_the_general_way(body)
         else:
@@ -331,7 +327,7 @@ class _PutProtocol(HttpToolsProtocol):
             and (self.cycle is None or self.cycle.response_complete)
         )
         if is_usual:
-            self._length = int(length)
+            self._target, self._length = target, int(length)
         return is_usual
 
     def _go_the_general_way(self, body: bytes) -> None:
@@ -361,7 +357,7 @@ class _PutProtocol(HttpToolsProtocol):
                 raise outcome
             body = operation.encode(outcome)
             head = puts.answer_head % (cycle.request_id.encode(), len(body))
-            answer = b"".join((self._head(200), head, body))
+            answer = self._head(200) + head + body
         except Exception as error:  # noqa: BLE001 - the edge: here any error becomes an answer
             answer, status, error_code = self._refuse(cycle, operation, error)
         cycle.response_complete = True
@@ -399,12 +395,11 @@ class _PutProtocol(HttpToolsProtocol):
 
     def _head(self, status: int) -> bytes:
         """The status line and uvicorn's own headers."""
-        return _head_lines(status, tuple(self.server_state.default_headers))
-
-
-@lru_cache(maxsize=8)  # the date is new each second
-def _head_lines(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    return STATUS_LINE[status] + b"".join(b"%b: %b\r\n" % pair for pair in headers)
+        puts, headers = self.puts, self.server_state.default_headers
+        if headers is not puts.server_headers:  # another list each second, for the date
+            puts.server_lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+            puts.server_headers = headers
+        return STATUS_LINE[status] + puts.server_lines
 
 
 async def _no_receive() -> dict[str, Any]:

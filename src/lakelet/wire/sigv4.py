@@ -245,14 +245,19 @@ def _check_instant(claim: Claim, now: datetime) -> None:
 
 def _check_headers_signed(request: HttpRequest, claim: Claim) -> None:
     """Headers that decide something must be covered, or a man in the middle could add them."""
-    deciding = [name for name in request.headers if name.startswith("x-amz-")]
-    unsigned = [name for name in (*deciding, "host") if name not in claim.signed_headers]
+    unsigned = _unsigned(tuple(request.headers), claim.signed_headers)
     if unsigned:
         raise ProtocolRefusal(
             Refusal.WRONG_SIGNATURE,
             f"There were headers present in the request which were not signed: "
             f"{', '.join(sorted(unsigned))}.",
         )
+
+
+@lru_cache(maxsize=256)  # a client's requests have the same headers
+def _unsigned(names: tuple[str, ...], signed_headers: tuple[str, ...]) -> list[str]:
+    deciding = [name for name in names if name.startswith("x-amz-")]
+    return [name for name in (*deciding, "host") if name not in signed_headers]
 
 
 def _payload_sha256(request: HttpRequest, claim: Claim) -> str:
@@ -274,7 +279,7 @@ def _signature(
             request.method,
             _canonical_path(request, claim),
             query,
-            *(f"{name}:{_header(request, name)}" for name in claim.signed_headers),
+            *[f"{name}:{_header(request, name)}" for name in claim.signed_headers],
             "",
             ";".join(claim.signed_headers),
             payload_sha256,
