@@ -6,7 +6,8 @@ the log, and its answer leaves in one write: no ASGI messages, no task, no futur
 also anything about such a request that is not perfectly usual (another address, chunks, a
 Content-Encoding, a wrong signature, members that don't decode), is handed over to the
 general way untouched, so errors are told in one place only. tests/ingest/test_firehose_fast.py
-sends the same bytes both ways and compares.
+sends the same bytes both ways and compares. A large body is judged on another thread, and
+nothing of its connection is parsed meanwhile (docs/decisions/0016).
 
 Measured on two cores (bench/ingest.py): 3 times the requests a second for PutRecord.
 """
