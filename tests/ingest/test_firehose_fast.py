@@ -351,6 +351,18 @@ def test_small_requests_byte_by_byte(node, taken) -> None:
             assert [read_answer(replies).status for _ in range(2)] == [200, 200]
 
 
+def test_a_body_in_single_bytes_takes_no_more_room_than_one_in_large_pieces() -> None:
+    body = bytes(range(256)) * 300
+    parts: list[bytes | bytearray | memoryview] = [b"begun"]
+    for at in range(40_000):
+        firehose_fast._keep(parts, memoryview(body)[at : at + 1])
+    firehose_fast._keep(parts, memoryview(body)[40_000:70_000])
+    for at in range(70_000, len(body)):
+        firehose_fast._keep(parts, memoryview(body)[at : at + 1])
+    assert b"".join(parts) == b"begun" + body
+    assert len(parts) == 4
+
+
 def test_records_arrive_in_order_and_whole(node) -> None:
     first = node.ingestion.position_next("clickstream")
     exchange(node.fast.port, request(LARGE, "PutRecordBatch"))

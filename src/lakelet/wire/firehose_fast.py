@@ -28,7 +28,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from lakelet.ingest.put import PutResult
 from lakelet.model.errors import LakeletError
-from lakelet.model.ports import Clock
+from lakelet.model.ports import Buffer, Clock
 from lakelet.wire.app import BODY_SIZE_BYTES_MAX, Observer, Served
 from lakelet.wire.aside import aside
 from lakelet.wire.body import check_payload
@@ -56,6 +56,7 @@ _UNUSUAL = frozenset((b"content-encoding", b"transfer-encoding", b"expect", b"up
 # From this size on a body goes past the parser, and is judged on another thread.
 _LARGE_BODY_BYTES = 32 * 1024
 _HEAD_SIZE_BYTES_MAX = 8 * 1024
+_PIECE_SIZE_BYTES_MIN = 16 * 1024
 
 
 class SubmitDoor(Protocol):
@@ -215,13 +216,24 @@ def _head_size(data: bytes) -> int:
     return end if is_batch else 0
 
 
+def _keep(parts: list[Buffer], piece: memoryview) -> None:
+    """Small pieces are put together: the object for each would take more than it holds, and a
+    sender may cut 16 MiB into single bytes."""
+    if len(piece) >= _PIECE_SIZE_BYTES_MIN:
+        parts.append(piece)
+    elif parts and isinstance(last := parts[-1], bytearray):
+        last += piece
+    else:
+        parts.append(bytearray(piece))
+
+
 class _PutProtocol(HttpToolsProtocol):
     """One connection."""
 
     puts: FastPuts
     _target = b""  # X-Amz-Target of a request that may go the fast way
     _length = 0  # of its body, as it was declared
-    _body: list[bytes | memoryview] | None = None  # what of it has come
+    _body: list[Buffer] | None = None  # what of it has come
     _missing_bytes = 0  # of a large one, which the parser does not see
     _held: list[bytes] | None = None  # what came after it, while it is judged
 
@@ -247,10 +259,10 @@ class _PutProtocol(HttpToolsProtocol):
         elif rest and not self.transport.is_closing():
             super().data_received(rest)  # type: ignore[arg-type]
 
-    def _collect(self, parts: list[bytes | memoryview], data: memoryview) -> None:
+    def _collect(self, parts: list[Buffer], data: memoryview) -> None:
         """A large body past the parser, which would copy it once more."""
         mine, after = data[: self._missing_bytes], data[self._missing_bytes :]
-        parts.append(mine)
+        _keep(parts, mine)
         self._missing_bytes -= len(mine)
         if self._missing_bytes:
             return
