@@ -274,17 +274,10 @@ def is_hash(payload_sha256: str) -> bool:
 def _signature(
     request: HttpRequest, claim: Claim, key: bytes, query: str, payload_sha256: str
 ) -> str:
-    canonical = "\n".join(
-        (
-            request.method,
-            _canonical_path(request, claim),
-            query,
-            *[f"{name}:{_header(request, name)}" for name in claim.signed_headers],
-            "",
-            ";".join(claim.signed_headers),
-            payload_sha256,
-        )
-    )
+    names, values = claim.signed_headers, request.headers
+    headers = "".join([f"{name}:{' '.join(values.get(name, '').split())}\n" for name in names])
+    path = _canonical_path(request, claim)
+    canonical = f"{request.method}\n{path}\n{query}\n{headers}\n{';'.join(names)}\n{payload_sha256}"
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     return sign_text(key, f"{ALGORITHM}\n{_stamp(claim.signed_at)}\n{claim.scope}\n{digest}")
 
@@ -314,9 +307,10 @@ def _without_dots(path: str) -> str:
 
 def _canonical_queries(request: HttpRequest, claim: Claim) -> Iterable[str]:
     """As sent first; else with every name and value encoded anew, for lax clients."""
-    if not request.query_string:
-        yield ""
-        return
+    return _queries(request, claim) if request.query_string else ("",)
+
+
+def _queries(request: HttpRequest, claim: Claim) -> Iterable[str]:
     raw = [pair.partition("=")[::2] for pair in request.query_string.split("&") if pair]
     if claim.is_presigned:
         raw = [pair for pair in raw if pair[0] != "X-Amz-Signature"]
@@ -330,10 +324,6 @@ def _canonical_queries(request: HttpRequest, claim: Claim) -> Iterable[str]:
 
 def _joined(pairs: list[tuple[str, str]]) -> str:
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
-
-
-def _header(request: HttpRequest, name: str) -> str:
-    return " ".join(request.headers.get(name, "").split())
 
 
 @lru_cache(maxsize=256)
