@@ -59,7 +59,7 @@ def test_items_are_drawn_one_after_the_other_and_not_far_ahead() -> None:
 
     for n, found in enumerate(ahead(same, items())):
         assert found == n
-        assert len(drawn) <= n + 4  # the one in hand, two results, and one that is drawn
+        assert len(drawn) <= n + 4  # the one in hand, and three to come
 
 
 @pytest.mark.parametrize("at", ["item", "work"])

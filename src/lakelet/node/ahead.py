@@ -10,10 +10,12 @@ Result = TypeVar("Result")
 
 # Two fill two cores: whoever asks for the results works too, but waits for them as often.
 _WORKERS = 2
+# In hand at once: one more than is worked on, so that no worker waits for the asker's turn.
+_WINDOW = 3
 
 
 def ahead(function: Callable[[Item], Result], items: Iterator[Item]) -> Iterator[Result]:
-    """`map`, in order, with as many results made ahead as there are workers.
+    """`map`, in order, a few results ahead.
 
     Items are drawn one after the other, on one thread, and worked on at once on others. An
     error, of an item or of the work on it, is raised where its result would have come.
@@ -30,7 +32,7 @@ def ahead(function: Callable[[Item], Result], items: Iterator[Item]) -> Iterator
         return workers.submit(work, drawer.submit(_next, items))
 
     try:
-        waiting = deque(submit() for _ in range(_WORKERS))
+        waiting = deque(submit() for _ in range(_WINDOW))
         while found := waiting.popleft().result():
             waiting.append(submit())
             yield found.pop()

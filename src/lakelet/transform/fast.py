@@ -31,7 +31,6 @@ from lakelet.transform.strangers import SIMPLE_LINE, Strangers
 _SAMPLE_LINES = 64
 _BISECT_LINES = 64  # fewer lines than this are quicker read one by one than halved again
 _DECIMAL_PRECISION_MAX = 28  # room below the parser's 38 digits, where it would wrap
-_PARSE_BLOCK_BYTES = 2 << 20
 _LOOK_BYTES = 256
 _BARE_NULL = r"\}[\s\v]*null"
 
@@ -84,13 +83,18 @@ class FastReader:
     def __init__(self, contract: Contract, paths: tuple[Path, ...], names: NameRules) -> None:
         self._paths, self._names = paths, names
         self._fields = tuple(_simple_fields(contract))
+        self._shape: Shape | None = None  # of the last block that parsed whole
         # Of shapes that did not parse whole before: how to sort their lines out.
         self._sorters: dict[Shape, _Sorter] = {}
 
     def read(self, data: bytes) -> tuple[list[Rows], list[Reject]]:
         """Every record of a block exactly once, as a row or as a reject."""
+        before = self._shape  # most often this block's too: looking again takes 2 % of the time
+        if before and (rows := self._whole(data, before)) is not None:
+            return [rows], []
         shape = self._shape_of(data)
-        if shape not in self._sorters and (rows := _whole_block(data, shape)) is not None:
+        if shape != before and (rows := self._whole(data, shape)) is not None:
+            self._shape = shape
             return [rows], []
         if shape not in self._sorters:
             self._sorters[shape] = _Sorter(shape, self._paths, self._names)
@@ -99,6 +103,9 @@ class FastReader:
             return groups, []
         rows, rejects = read_exact(data, sorted(spans), self._paths, self._names.scrub)
         return [*groups, rows], rejects
+
+    def _whole(self, data: bytes, shape: Shape) -> Rows | None:
+        return None if shape in self._sorters else _whole_block(data, shape)
 
     def _shape_of(self, data: bytes) -> Shape:
         """By majority of the first lines; a guess that costs speed if wrong, nothing else."""
@@ -155,9 +162,8 @@ def _parse_lines(
     while waiting:
         start, end = waiting.pop()
         group = chosen[start:end]
-        block_size_bytes = max(_PARSE_BLOCK_BYTES, lines.longest(group) + 1)
         unexpected = "error" if extras is None else "ignore"
-        table = _parse(lines.joined(group), shape, block_size_bytes, unexpected)
+        table = _parse(lines.joined(group), shape, unexpected)
         if table is not None and table.num_rows == end - start:
             own = None if extras is None else extras[start:end]
             groups.append(_rows(table, shape, partial(lines.arrays_of, group), own))
@@ -229,18 +235,18 @@ def _parser_type(declared: Field, kind: Kind) -> pa.DataType:
     return types[kind]
 
 
-def _parse(
-    data: bytes, shape: Shape, block_size_bytes: int, unexpected: str = "error"
-) -> pa.Table | None:
+def _parse(data: bytes, shape: Shape, unexpected: str = "error") -> pa.Table | None:
     """One row a line, or None where the parser objects or believed what is not JSON."""
     try:
         table = pj.read_json(
             pa.BufferReader(data),
-            read_options=pj.ReadOptions(use_threads=False, block_size=block_size_bytes),
+            # On one thread and in one piece: runners read several blocks at once, and a block
+            # split over two threads took a third more of the processors' time.
+            read_options=pj.ReadOptions(use_threads=False, block_size=len(data) + 1),
             parse_options=pj.ParseOptions(
                 explicit_schema=shape.schema, unexpected_field_behavior=unexpected
             ),
-            # Its threads' arenas in the default pool cost 30 MB that never come back.
+            # The default pool keeps what it once had: 30 MB that never come back.
             memory_pool=pa.system_memory_pool(),
         )
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -263,8 +269,7 @@ def _whole_block(data: bytes, shape: Shape) -> Rows | None:
     whole = as_one(text)
     if pc.match_substring_regex(whole, _BARE_NULL)[0].as_py():
         return None
-    one_line = text.find(b"\n", 0, _PARSE_BLOCK_BYTES // 2) < 0
-    table = _parse(text, shape, len(text) + 1 if one_line else _PARSE_BLOCK_BYTES)
+    table = _parse(text, shape)
     if table is None or table.num_rows != pc.count_substring_regex(whole, r"\}")[0].as_py():
         return None
     return _rows(table, shape, lambda: _brace_spans(text))

@@ -62,9 +62,6 @@ class Lines:
         pairs = zip(starts.to_pylist(), ends.to_pylist(), strict=True)
         return b"\n".join([self._data[start:end] for start, end in pairs])
 
-    def longest(self, chosen: pa.Array) -> int:
-        return int(pc.max(pc.take(self._sizes, chosen)).as_py() or 0)
-
     def matching(self, pattern: str) -> pa.Array:
         """bool: whether each line matches an RE2 pattern; one that is not UTF-8 never does."""
         return pc.match_substring_regex(self._texts, pattern)
