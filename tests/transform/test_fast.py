@@ -27,3 +27,12 @@ def test_one_odd_line_costs_no_search(odd: bytes, monkeypatch: pytest.MonkeyPatc
     assert CUT.endswith(b",")
     assert_same(raw, DEFAULT)
     assert len(parsed) <= 2  # the block as a whole, then the lines that are vouched for
+
+
+@pytest.mark.parametrize("least", [0, 100])
+def test_few_lines_with_strangers_mean_the_same_either_way(
+    least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast, "_SIMPLE_LINES_MIN", least)
+    lines = [line(n, campaign="spring", app={"v": 1}) if n % 9 == 0 else line(n) for n in range(90)]
+    assert_same(b"\n".join(lines), DEFAULT)

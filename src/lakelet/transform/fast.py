@@ -30,6 +30,7 @@ from lakelet.transform.strangers import SIMPLE_LINE, Strangers
 
 _SAMPLE_LINES = 64
 _BISECT_LINES = 64  # fewer lines than this are quicker read one by one than halved again
+_SIMPLE_LINES_MIN = 100  # for fewer, to make the expressions takes longer than to do without
 _DECIMAL_PRECISION_MAX = 28  # room below the parser's 38 digits, where it would wrap
 _LOOK_BYTES = 256
 _BARE_NULL = r"\}[\s\v]*null"
@@ -147,6 +148,8 @@ class _Sorter:
     def _with_strangers(self, lines: Lines, unusual: pa.Array) -> tuple[pa.Array, pa.Array]:
         """Simple lines among the unusual ones, and the strangers in each."""
         texts = lines.texts_of(unusual)
+        if len(texts) < _SIMPLE_LINES_MIN:
+            return unusual.slice(0, 0), pa.nulls(0, pa.string())
         flat = pc.match_substring_regex(texts, SIMPLE_LINE)
         objects, sound = self._strangers.of(pc.filter(texts, flat))
         return pc.filter(pc.filter(unusual, flat), sound), pc.filter(objects, sound)

@@ -42,7 +42,8 @@ def instants_of_text(values: pa.Array) -> pa.Array:
     quick = _quick(pc.if_else(usual, values, None))
     if quick is None:  # the 30th of February, 24:00, a leap second
         return _one_by_one(values)
-    return pc.coalesce(quick, _one_by_one(pc.if_else(usual, None, values)))
+    odd = pc.fill_null(pc.invert(usual), False)
+    return pc.replace_with_mask(quick, odd, _one_by_one(pc.filter(values, odd)))
 
 
 def _quick(values: pa.Array) -> pa.Array | None:
