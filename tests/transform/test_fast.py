@@ -3,6 +3,8 @@
 import pytest
 
 from lakelet.transform import fast
+from lakelet.transform.lines import Lines
+from lakelet.transform.odd import OddLines
 from tests.transform.contracts import DEFAULT
 from tests.transform.events import line
 from tests.transform.test_reference import assert_same
@@ -36,3 +38,69 @@ def test_few_lines_with_strangers_mean_the_same_either_way(
     monkeypatch.setattr(fast, "_SIMPLE_LINES_MIN", least)
     lines = [line(n, campaign="spring", app={"v": 1}) if n % 9 == 0 else line(n) for n in range(90)]
     assert_same(b"\n".join(lines), DEFAULT)
+
+
+def laid_out(odd: dict[int, bytes], count: int = 3_000) -> bytes:
+    """Usual lines, with others at some places."""
+    return b"\n".join(odd.get(n) or line(n, product_price=1.5) for n in range(count))
+
+
+def matched(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many blocks had each of their lines looked at; all of them mean what they must."""
+    looked: list[object] = []
+
+    def matching(self: Lines, pattern: str) -> object:
+        looked.append(self)
+        return original(self, pattern)
+
+    original = Lines.matching
+    monkeypatch.setattr(Lines, "matching", matching)
+    assert_same(raw, DEFAULT, block_size_bytes=50_000)
+    return len(looked)
+
+
+CALLS = {n: line(n, product_price="call us") for n in range(7, 3_000, 90)}
+NEW = {n: line(n, campaign="spring") for n in range(9, 3_000, 70)}
+
+
+@pytest.mark.parametrize("odd", [CALLS, NEW, CALLS | NEW], ids=["type", "new field", "both"])
+def test_odd_lines_are_found_by_what_the_first_ones_had(
+    odd: dict[int, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert matched(laid_out(odd), monkeypatch) == 1
+
+
+LATER = {
+    "another type": line(2_000, quantity="two"),
+    "another field": line(2_000, other={"product_price": 2}),
+    "not a number": line(2_000)[:-1] + b',"product_price":NaN}',
+    "a brace in a string": line(2_000, product_name="}"),
+    "two in a line": line(2_000) + line(2_001),
+    "a null beside": line(2_000) + b" null " + line(2_001),
+    "not UTF-8": line(2_000, product_name="x").replace(b"x", b"\xff"),
+    "the token in a string": line(2_000, product_name='"product_price": "'),
+    "cut": CUT,
+    "NUL": line(2_000) + b"\0",
+    "a lone surrogate": line(2_000, product_name="x").replace(b'"x"', b'"\\ud800"'),
+    "twice": line(2_000)[:-1] + b',"event_type":"purchase"}',
+}
+
+
+@pytest.mark.parametrize("later", LATER.values(), ids=LATER)
+def test_a_wrong_guess_costs_time_alone(later: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1 <= matched(laid_out(CALLS | {2_000: later}), monkeypatch) <= 3  # then it guesses again
+
+
+def test_after_two_wrong_guesses_none_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    new = {n: line(n, **{f"new{n // 100}": 1}) for n in range(500, 3_000, 100)}
+    guessed: list[object] = []
+    original = OddLines.guess
+
+    def guess(self: OddLines, lines: Lines) -> object:
+        guessed.append(found := original(self, lines))
+        return found
+
+    monkeypatch.setattr(OddLines, "guess", guess)
+    assert matched(laid_out(CALLS | new), monkeypatch) > 2
+    assert sum(found is not None for found in guessed) >= 2
+    assert guessed[-1] is None

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lakelet.model.contract import Contract
 from lakelet.transform import Transformed, transform_bytes
@@ -50,6 +51,14 @@ def test_any_bytes(contract: Contract, raw: bytes) -> None:
 @given(raw=flat_objects())
 def test_flat_lines(contract: Contract, raw: bytes) -> None:
     assert_same(raw, contract)
+
+
+@pytest.mark.parametrize("contract", [DEFAULT, WHOLE], ids=["default", "whole"])
+@settings(max_examples=200, deadline=None)
+@given(pieces=st.lists(flat_objects(), min_size=1, max_size=6))
+def test_flat_lines_in_several_blocks(contract: Contract, pieces: list[bytes]) -> None:
+    """What one block teaches about the next is a guess, and changes nothing."""
+    assert_same(b"\n".join(pieces * 2), contract, block_size_bytes=700)
 
 
 def test_names_are_judged_in_each_of_a_lines_inner_objects() -> None:

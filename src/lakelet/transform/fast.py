@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,8 +21,9 @@ import pyarrow.json as pj
 from lakelet.model.contract import Contract, Field
 from lakelet.transform.exact import read_exact
 from lakelet.transform.frame import SEPARATORS
-from lakelet.transform.jsontext import Number, loads
-from lakelet.transform.lines import Lines, as_one, is_utf8
+from lakelet.transform.jsontext import Number
+from lakelet.transform.lines import Lines, as_one, is_utf8, sampled
+from lakelet.transform.odd import OddLines
 from lakelet.transform.personal import NameRules
 from lakelet.transform.rows import Kind, Part, Path, Reject, Rows
 from lakelet.transform.strangers import SIMPLE_LINE, Strangers
@@ -113,12 +113,22 @@ class FastReader:
         seen: dict[str, Counter[type]] = {f.path[0]: Counter() for f in self._fields}
         lines = data[: _SAMPLE_LINES << 11].split(b"\n", _SAMPLE_LINES)[:_SAMPLE_LINES]
         for line in lines:
-            document = _sampled(line)
+            document = sampled(line)
             for name, kinds in seen.items():
                 if (value := document.get(name)) is not None:
                     whole = type(value) is Number and value.lstrip("-").isdigit()
                     kinds[int if whole else type(value)] += 1
         return Shape(tuple((f, _usual_kind(f, seen[f.path[0]])) for f in self._fields))
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A block's lines by what is to become of them: indices, and spans."""
+
+    plain: pa.Array
+    flat: pa.Array  # with strangers
+    extras: pa.Array  # of these: the strangers
+    spans: list[tuple[int, int]]  # all else
 
 
 class _Sorter:
@@ -127,23 +137,37 @@ class _Sorter:
     def __init__(self, shape: Shape, paths: tuple[Path, ...], names: NameRules) -> None:
         self._shape, self._line_pattern = shape, shape.line_pattern
         self._strangers = Strangers(shape.pair_pattern, {path[0] for path in paths}, names)
+        self._odd = OddLines({declared.path[0]: kind for declared, kind in shape.kinds})
 
     def sort_out(self, lines: Lines) -> tuple[list[Rows], list[tuple[int, int]]]:
         """Rows of the lines that could be vouched for, and the spans of all others."""
+        if (usual := self._odd.guess(lines)) is not None:
+            chosen = self._choose(lines, usual)
+            if (rows := _proven(lines, chosen.plain, self._shape)) is not None:
+                groups, spans = self._parse_flat(lines, chosen)
+                return [*rows, *groups], spans
+            self._odd.failed()
         usual = lines.matching(self._line_pattern)
+        self._odd.learn(lines, pc.indices_nonzero(pc.invert(usual)))
+        chosen = self._choose(lines, usual)
+        groups, spans = _parse_lines(lines, chosen.plain, self._shape, None)
+        more, left = self._parse_flat(lines, chosen)
+        return groups + more, spans + left
+
+    def _choose(self, lines: Lines, usual: pa.Array) -> "_Chosen":
         unusual = pc.indices_nonzero(pc.invert(usual))
         flat, extras = self._with_strangers(lines, unusual)
         mask = pc.or_(usual, lines.mask_of(flat)) if len(flat) else usual
         alone, spans = lines.sort_out(mask)
         plain = pc.filter(alone, pc.take(usual, alone)) if len(flat) else alone
         chosen = pc.is_in(flat, alone)
-        flat, extras = pc.filter(flat, chosen), pc.filter(extras, chosen)
-        groups: list[Rows] = []
-        for indices, strangers in ((plain, None), (flat, extras)):
-            found, left = _parse_lines(lines, indices, self._shape, strangers)
-            groups += found
-            spans += left
-        return groups, spans
+        return _Chosen(plain, pc.filter(flat, chosen), pc.filter(extras, chosen), spans)
+
+    def _parse_flat(
+        self, lines: Lines, chosen: "_Chosen"
+    ) -> tuple[list[Rows], list[tuple[int, int]]]:
+        groups, left = _parse_lines(lines, chosen.flat, self._shape, chosen.extras)
+        return groups, chosen.spans + left
 
     def _with_strangers(self, lines: Lines, unusual: pa.Array) -> tuple[pa.Array, pa.Array]:
         """Simple lines among the unusual ones, and the strangers in each."""
@@ -153,6 +177,17 @@ class _Sorter:
         flat = pc.match_substring_regex(texts, SIMPLE_LINE)
         objects, sound = self._strangers.of(pc.filter(texts, flat))
         return pc.filter(pc.filter(unusual, flat), sound), pc.filter(objects, sound)
+
+
+def _proven(lines: Lines, chosen: pa.Array, shape: Shape) -> list[Rows] | None:
+    """Framed lines for which no expression has vouched, proven as a whole block is: as many
+    rows as lines as closing braces, so each line is one object. None: at least one is not."""
+    if not len(chosen):
+        return []
+    rows = _whole_block(lines.joined(chosen), shape)
+    if rows is None or rows.count != len(chosen):
+        return None
+    return [Rows(rows.count, rows.fields, partial(lines.arrays_of, chosen))]
 
 
 def _parse_lines(
@@ -194,14 +229,6 @@ def _simple_fields(contract: Contract) -> Iterator[Field]:
         if scalar and alone and _PLAIN_NAME.fullmatch(name):
             done.add(name)
             yield declared
-
-
-def _sampled(line: bytes) -> dict[str, Any]:
-    try:
-        value = loads(line.decode())
-    except (ValueError, RecursionError):
-        return {}
-    return value if type(value) is dict else {}
 
 
 _DEFAULT_KINDS: dict[str, Kind] = {

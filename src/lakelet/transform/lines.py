@@ -1,10 +1,14 @@
 """A block as lines: which of them can be read apart from all others."""
 
 import struct
+from bisect import bisect_right
 from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from lakelet.transform.jsontext import loads
 
 
 class Lines:
@@ -34,7 +38,7 @@ class Lines:
         sizes = pc.add(self._sizes, 1)
         return pc.subtract(pc.cumulative_sum(sizes), sizes)
 
-    def _line(self, at: int) -> bytes:
+    def line(self, at: int) -> bytes:
         line: bytes = self._lines[at].as_py()
         return line
 
@@ -66,6 +70,19 @@ class Lines:
         """bool: whether each line matches an RE2 pattern; one that is not UTF-8 never does."""
         return pc.match_substring_regex(self._texts, pattern)
 
+    def framed(self) -> pa.Array:
+        """bool: whether each line begins with a brace and ends with one."""
+        return pc.and_(pc.starts_with(self._lines, b"{"), pc.ends_with(self._lines, b"}"))
+
+    def holding(self, token: bytes) -> list[int]:
+        """Lines that hold some bytes (no newline), found in the block as a whole."""
+        between = pc.split_pattern(as_one(self._data), token).values
+        sizes = pc.cast(pc.binary_length(between), pa.int64())
+        ends = pc.cumulative_sum(pc.add(sizes, len(token)))
+        positions = pc.subtract(ends, len(token)).slice(0, len(ends) - 1).to_pylist()
+        starts = self._starts.to_pylist() if positions else []
+        return [bisect_right(starts, position) - 1 for position in positions]
+
     def texts_of(self, chosen: pa.Array) -> pa.Array:
         return pc.take(self._texts, chosen)
 
@@ -85,7 +102,7 @@ class Lines:
         """
         others = set(pc.indices_nonzero(pc.invert(usual)).to_pylist())
         for at in list(others):
-            line = self._line(at).strip(b" \t\r")
+            line = self.line(at).strip(b" \t\r")
             if line and not line.endswith(b"}"):
                 others.add(self._next(at, 1))
             if line and not line.startswith(b"{"):
@@ -100,7 +117,7 @@ class Lines:
     def _next(self, at: int, step: int) -> int:
         """The nearest line that is not blank; one beyond the ends where there is none."""
         at += step
-        while 0 <= at < len(self._lines) and not self._line(at).strip(b" \t\r"):
+        while 0 <= at < len(self._lines) and not self.line(at).strip(b" \t\r"):
             at += step
         return at
 
@@ -116,14 +133,23 @@ class Lines:
         starts = pc.take(self._starts, pa.array([first for first, _ in runs], pa.int64()))
         lasts = pc.take(self._starts, pa.array([last for _, last in runs], pa.int64()))
         return [
-            (start, end + len(self._line(last)))
+            (start, end + len(self.line(last)))
             for start, end, (_, last) in zip(
                 starts.to_pylist(), lasts.to_pylist(), runs, strict=True
             )
         ]
 
     def _holds_something(self, first: int, last: int) -> bool:
-        return any(self._line(at).strip() for at in range(first, last + 1))
+        return any(self.line(at).strip() for at in range(first, last + 1))
+
+
+def sampled(line: bytes) -> dict[str, Any]:
+    """A line as an object, for a look; empty where it is none."""
+    try:
+        value = loads(line.decode())
+    except (ValueError, RecursionError):
+        return {}
+    return value if type(value) is dict else {}
 
 
 def is_utf8(text: bytes) -> bool:
