@@ -5,6 +5,7 @@ A time without an offset is UTC.
 """
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
@@ -22,6 +23,7 @@ MOST_US = int((datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) / timedelta(microsec
 # each unit's present-day values are a thousand times from the next.
 _SECONDS_MAX, _MILLIS_MAX, _MICROS_MAX, _NANOS_MAX = 10**11, 10**14, 10**17, 10**20
 
+_NEARLY_ALL = 0.95
 _UTC = pa.timestamp("us", "UTC")
 _ZONED = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z$"
 _ISO = re.compile(
@@ -38,12 +40,21 @@ def instants_of_text(values: pa.Array) -> pa.Array:
     """ISO 8601, or an epoch in digits; null where it is neither."""
     if (quick := _quick(values)) is not None:
         return quick
-    usual = pc.match_substring_regex(values, _ZONED)
-    quick = _quick(pc.if_else(usual, values, None))
-    if quick is None:  # the 30th of February, 24:00, a leap second
-        return _one_by_one(values)
-    odd = pc.fill_null(pc.invert(usual), False)
-    return pc.replace_with_mask(quick, odd, _one_by_one(pc.filter(values, odd)))
+    for usual in _usual(values):
+        if (quick := _quick(pc.if_else(usual, values, None))) is not None:
+            odd = pc.fill_null(pc.invert(usual), False)
+            return pc.replace_with_mask(quick, odd, _one_by_one(pc.filter(values, odd)))
+    return _one_by_one(values)  # the 30th of February, 24:00, a leap second
+
+
+def _usual(values: pa.Array) -> Iterator[pa.Array]:
+    """Where a value is of the usual spelling: where nearly all have one length first the rest
+    is the odd ones, which is soon told; else by the spelling."""
+    lengths = pc.binary_length(values)
+    common = pc.equal(lengths, pc.mode(lengths)[0]["mode"]) if len(lengths.drop_null()) else None
+    if common is not None and pc.sum(common).as_py() > _NEARLY_ALL * len(values):
+        yield common
+    yield pc.match_substring_regex(values, _ZONED)
 
 
 def _quick(values: pa.Array) -> pa.Array | None:
