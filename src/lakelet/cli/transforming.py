@@ -28,6 +28,7 @@ def transform_files(source: Path, target: Path, config: Path | None) -> None:
 
     from lakelet.contract import load_declaration
     from lakelet.lake.seen import open_seen_keys
+    from lakelet.node.ahead import ahead
     from lakelet.store.clock import SystemClock
     from lakelet.store.folders import FoldersObjectStore
     from lakelet.transform import process, raw_object
@@ -43,7 +44,7 @@ def transform_files(source: Path, target: Path, config: Path | None) -> None:
         console = render.stderr()
         for key in track(keys, "Transforming", console=console, transient=True):
             raw = raw_object(store, pipeline.raw_bucket, key)
-            manifests.append(process(store, pipeline, contract, raw, seen=seen))
+            manifests.append(process(store, pipeline, contract, raw, seen=seen, each=ahead))
     _summarise(manifests, target)
 
 
