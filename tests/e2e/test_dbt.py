@@ -156,8 +156,16 @@ def check_models(node: RunningNode) -> None:
     assert labelled == (*known, 0, 0)
 
 
-def test_a_project_is_built_and_built_again_with_new_events(dbt: Dbt, node: RunningNode) -> None:
-    first = statuses(dbt("build"))  # seed, snapshot, run and test, in the models' order
+@pytest.fixture(scope="module")
+def built(dbt: Dbt) -> dict[str, str]:
+    """Seed, snapshot, run and test, in the models' order."""
+    return statuses(dbt("build"))
+
+
+def test_a_project_is_built_and_built_again_with_new_events(
+    dbt: Dbt, node: RunningNode, built: dict[str, str]
+) -> None:
+    first = built
     assert set(first.values()) == {"success", "pass"}
     assert {"seed.event_labels", "snapshot.labels_over_time", *MODELS} <= set(first)
     check_models(node)
@@ -177,6 +185,7 @@ def test_a_project_is_built_and_built_again_with_new_events(dbt: Dbt, node: Runn
     assert kept == (3, 0)  # the labels did not change, and no history was made up
 
 
+@pytest.mark.usefixtures("built")
 def test_docs_know_the_types_and_the_catalog_the_descriptions(dbt: Dbt, node: RunningNode) -> None:
     found = dbt("docs", "generate", artifact="catalog.json")["nodes"]["model.shop.daily_revenue"]
     types = {name: column["type"] for name, column in found["columns"].items()}
@@ -186,6 +195,7 @@ def test_docs_know_the_types_and_the_catalog_the_descriptions(dbt: Dbt, node: Ru
     assert table["StorageDescriptor"]["Columns"][0]["Comment"] == "The day of the event, UTC."
 
 
+@pytest.mark.usefixtures("built")
 def test_a_mistake_comes_back_in_athenas_words(dbt: Dbt) -> None:
     with pytest.raises(AssertionError, match=r"COLUMN_NOT_FOUND: .*Column 'nothing'"):
         dbt("show", "--inline", "select nothing from {{ ref('purchases') }}")
