@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 from lakelet.transform.jsontext import loads
 
+_RUNS_MAX = 500  # of more, each line by itself is as quick, and holds no lock of Python's
+
 
 class Lines:
     """The lines of one block, and where they lie in it."""
@@ -59,9 +61,13 @@ class Lines:
         """Some lines as one text again. Neighbours lie together already."""
         if len(chosen) == len(self._lines):
             return self._data
-        runs = _stretches(chosen)
-        starts = pc.take(self._starts, pa.array([first for first, _ in runs], pa.int64()))
-        lasts = pa.array([first + count - 1 for first, count in runs], pa.int64())
+        firsts, lasts = _runs(pc.cast(chosen, pa.int64()))
+        if len(firsts) > _RUNS_MAX:
+            some = pc.take(self._lines, chosen)
+            whole = pa.ListArray.from_arrays(pa.array([0, len(some)], pa.int32()), some)
+            text: bytes = pc.binary_join(whole, b"\n")[0].as_py()
+            return text
+        starts = pc.take(self._starts, firsts)
         ends = pc.add(pc.take(self._starts, lasts), pc.take(self._sizes, lasts))
         pairs = zip(starts.to_pylist(), ends.to_pylist(), strict=True)
         return b"\n".join([self._data[start:end] for start, end in pairs])
@@ -172,20 +178,12 @@ def as_one(text: bytes) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), 1, [None, offsets, pa.py_buffer(text)])
 
 
-def _stretches(indices: pa.Array) -> list[tuple[int, int]]:
-    """(first, count) of each run of neighbours: 4, 5, 6, 9 is (4, 3), (9, 1).
-
-    Args:
-        indices: of any integer type, none null.
-    """
-    count = len(indices)
-    if not count:
-        return []
-    numbers = pc.cast(indices, pa.int64())
-    steps = pc.subtract(numbers.slice(1), numbers.slice(0, count - 1))
-    breaks = pc.add(pc.indices_nonzero(pc.not_equal(steps, 1)), 1).to_pylist()
-    firsts = pc.take(numbers, pa.array([0, *breaks], pa.int64())).to_pylist()
-    return [
-        (first, end - start)
-        for first, start, end in zip(firsts, [0, *breaks], [*breaks, count], strict=True)
-    ]
+def _runs(numbers: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """The first and the last of each run of neighbours: of 4, 5, 6, 9 these are 4, 9 and 6, 9."""
+    if not len(numbers):
+        return numbers, numbers
+    is_last = pc.not_equal(pc.subtract(numbers.slice(1), numbers.slice(0, len(numbers) - 1)), 1)
+    breaks = pc.cast(pc.indices_nonzero(is_last), pa.int64())
+    lasts = pa.concat_arrays([breaks, pa.array([len(numbers) - 1], pa.int64())])
+    firsts = pa.concat_arrays([pa.array([0], pa.int64()), pc.add(breaks, 1)])
+    return pc.take(numbers, firsts), pc.take(numbers, lasts)
