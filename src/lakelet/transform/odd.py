@@ -45,14 +45,18 @@ class OddLines:
 
     def guess(self, lines: Lines) -> pa.Array | None:
         """bool, a line each: usual as far as can be told; None where it can't."""
-        if self._tokens is None or self._failures >= _FAILURES_MAX:
+        tokens = self._tokens  # read once: another block may be read beside this one
+        if tokens is None or self._failures >= _FAILURES_MAX:
             return None
         usual = lines.framed()
-        odd = {at for token in self._tokens for at in lines.holding(token)}
+        odd = {at for token in tokens for at in lines.holding(token)}
         if odd:
             marked = lines.mask_of(pa.array(sorted(odd), pa.int64()))
             usual = pc.and_(usual, pc.invert(marked))
-        return usual if 2 * (pc.sum(usual).as_py() or 0) > len(usual) else None
+        if 2 * (pc.sum(usual).as_py() or 0) > len(usual):
+            return usual
+        self.failed()  # it tells too little, and may have been long in the telling
+        return None
 
     def failed(self) -> None:
         """A guess was wrong. Twice, and no more are made."""
