@@ -6,8 +6,9 @@ import pytest
 from lakelet.transform import fast
 from lakelet.transform.lines import Lines
 from lakelet.transform.odd import OddLines
+from lakelet.transform.rows import Kind
 from tests.transform.contracts import DEFAULT
-from tests.transform.events import line
+from tests.transform.events import event, line
 from tests.transform.test_reference import assert_same
 
 CUT = line(5, product_id="p1")[: line(5, product_id="p1").index(b'"page_url"')].rstrip()
@@ -107,9 +108,12 @@ def test_after_two_wrong_guesses_none_is_made(monkeypatch: pytest.MonkeyPatch) -
     assert guessed[-1] is None
 
 
+KINDS: dict[str, Kind] = {**dict.fromkeys(event(), "string"), "product_price": "float"}
+
+
 def test_blocks_read_side_by_side_teach_each_other_nothing_halfway() -> None:
     """Two readers share what was learned; one may unlearn it while the other looks."""
-    odd = OddLines({"product_price": "float"})
+    odd = OddLines(KINDS)
     odd.learn(Lines(CALLS[7]), pa.array([0]))
 
     class Unlearning(Lines):
@@ -124,7 +128,7 @@ def test_blocks_read_side_by_side_teach_each_other_nothing_halfway() -> None:
 
 
 def test_what_tells_half_of_the_lines_is_soon_not_asked() -> None:
-    odd = OddLines({"product_price": "float"})
+    odd = OddLines(KINDS)
     odd.learn(Lines(CALLS[7]), pa.array([0]))
     lines = Lines(b"\n".join([line(1), CALLS[7], CALLS[7]]))
     asked: list[bytes] = []
