@@ -67,3 +67,13 @@ def test_the_last_of_two_names_holds_even_if_it_is_null() -> None:
     result = transformed(first + b"\n" + line(2, x=1), DEFAULT)
     properties = [row["properties"] for rows in rows_of(result).values() for row in rows]
     assert properties == ['{"app":{"v":1}}', '{"x":1}']
+
+
+def test_the_first_of_several_blocks_is_small() -> None:
+    """What is learned of an object in it serves the others."""
+    raw = b"\n".join(line(n) for n in range(100)) + b"\n"
+    size = len(raw) // 3
+    sizes = [len(block.data) for block in blocks(iter([raw]), block_size_bytes=size)]
+    assert size // 12 < sizes[0] <= size // 6
+    assert all(size // 2 < each <= size for each in sizes[1:-1])
+    assert len(list(blocks(iter([raw]), block_size_bytes=len(raw)))) == 1

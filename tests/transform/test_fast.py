@@ -1,10 +1,10 @@
 """The quick reader keeps its work: what it must not parse, it must not try to."""
 
-import pyarrow as pa
+import numpy as np
 import pytest
 
 from lakelet.transform import fast
-from lakelet.transform.lines import Lines
+from lakelet.transform.lines import Lines, Mask
 from lakelet.transform.odd import OddLines
 from lakelet.transform.rows import Kind
 from tests.transform.contracts import DEFAULT
@@ -114,24 +114,24 @@ KINDS: dict[str, Kind] = {**dict.fromkeys(event(), "string"), "product_price": "
 def test_blocks_read_side_by_side_teach_each_other_nothing_halfway() -> None:
     """Two readers share what was learned; one may unlearn it while the other looks."""
     odd = OddLines(KINDS)
-    odd.learn(Lines(CALLS[7]), pa.array([0]))
+    odd.learn(Lines(CALLS[7]), np.array([0]))
 
     class Unlearning(Lines):
-        def framed(self) -> pa.Array:
-            odd.learn(Lines(b'{"product_price":1}'), pa.array([0]))  # nothing odd to be told by
+        def framed(self) -> Mask:
+            odd.learn(Lines(b'{"product_price":1}'), np.array([0]))  # nothing odd to be told by
             return super().framed()
 
     raw = b"\n".join([line(1), line(2), CALLS[7]])
     found = odd.guess(Unlearning(raw))
-    assert found is not None and found.to_pylist() == [True, True, False]
+    assert found is not None and found.tolist() == [True, True, False]
     assert odd.guess(Lines(raw)) is None
 
 
 def test_what_tells_half_of_the_lines_is_soon_not_asked() -> None:
     odd = OddLines(KINDS)
-    odd.learn(Lines(CALLS[7]), pa.array([0]))
+    odd.learn(Lines(CALLS[7]), np.array([0]))
     lines = Lines(b"\n".join([line(1), CALLS[7], CALLS[7]]))
     asked: list[bytes] = []
-    lines.holding = lambda token: asked.append(token) or [1, 2]  # type: ignore[method-assign,func-returns-value]
+    lines.holding = lambda token: asked.append(token) or np.array([1, 2])  # type: ignore[method-assign,func-returns-value]
     assert [odd.guess(lines) for _ in range(4)] == [None] * 4
     assert len(asked) == 2

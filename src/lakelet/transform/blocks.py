@@ -9,6 +9,9 @@ from lakelet.transform.jsontext import loads
 # Guess that measured well: large enough for the fixed cost of a block to vanish and for a
 # buffer of 5 MB to be one, small enough for several to be in hand.
 BLOCK_SIZE_BYTES = 6 << 20
+# The first of several is by so much smaller: what readers learn of an object from its first
+# block, they learn sooner and for less.
+_FIRST_PART = 6
 _MARGIN_BYTES = 256  # how much white space around a newline is looked through
 _LINES_LOOKED_AT = 1_000
 
@@ -22,9 +25,11 @@ class Block:
 def blocks(pieces: Iterator[bytes], *, block_size_bytes: int = BLOCK_SIZE_BYTES) -> Iterator[Block]:
     """Whole records only, about `block_size_bytes` each, the same however the pieces fall.
 
-    A block grows past that size only where one record does.
+    A block grows past that size only where one record does. Where there are several, the first
+    is smaller.
     """
     offset_bytes, size_bytes = 0, block_size_bytes
+    is_first = True
     waiting: list[bytes] = []
     waiting_size_bytes = 0
     for piece in pieces:
@@ -35,6 +40,8 @@ def blocks(pieces: Iterator[bytes], *, block_size_bytes: int = BLOCK_SIZE_BYTES)
             continue
         data, at = b"".join(waiting), 0
         waiting.clear()
+        if is_first:
+            is_first, size_bytes = False, max(1, size_bytes // _FIRST_PART)
         while len(data) - at >= size_bytes + _MARGIN_BYTES:
             end = _cut(data, at, at + size_bytes)
             if end == at and size_bytes < 2 * RECORD_SIZE_BYTES_MAX:

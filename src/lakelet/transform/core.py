@@ -12,7 +12,7 @@ from lakelet.model.contract import Contract, Keyring, TableContract
 from lakelet.model.schema import QUARANTINE_SCHEMA, TIMESTAMP
 from lakelet.model.seen import SeenKeys
 from lakelet.transform.blocks import BLOCK_SIZE_BYTES, Block, blocks
-from lakelet.transform.check import Checked, check, columns_of
+from lakelet.transform.check import check, columns_of
 from lakelet.transform.days import by_day
 from lakelet.transform.duplicates import FirstSeen
 from lakelet.transform.exact import read_exact
@@ -20,6 +20,7 @@ from lakelet.transform.express import evaluate, holds
 from lakelet.transform.fast import FastReader
 from lakelet.transform.instants import days_of
 from lakelet.transform.personal import NameRules, Pseudonyms, mask_emails
+from lakelet.transform.pieces import EXTRAS, GoodRows, Piece
 from lakelet.transform.rows import Flaw, Path, Reject, Rows
 
 
@@ -87,14 +88,14 @@ class Transformer:
         result = Transformed()
         block, groups, rejects = records.block, records.groups, list(records.rejects)
         result.events = sum(rows.count for rows in groups) + len(rejects)
-        good: dict[str, list[_Good]] = {}
+        pieces: dict[str, list[Piece]] = {}
         for rows in groups:
             for table, own in self._routed(self._kept(rows, result), rejects):
                 for piece in self._own_fields(block, own, table):
-                    good.setdefault(table.name, []).append(self._checked(piece, table, rejects))
+                    pieces.setdefault(table.name, []).append(self._checked(piece, table, rejects))
         for table in self._contract.tables:
-            if table.name in good:
-                self._finish(table, good[table.name], result)
+            if table.name in pieces:
+                self._finish(table, GoodRows(pieces[table.name]), result)
         result.rejects = self.quarantine(block, rejects)
         return result
 
@@ -173,46 +174,35 @@ class Transformer:
 
     # --- what they become -----------------------------------------------------------
 
-    def _checked(self, rows: Rows, table: TableContract, rejects: list[Reject]) -> "_Good":
+    def _checked(self, rows: Rows, table: TableContract, rejects: list[Reject]) -> Piece:
         checked = check(rows, table, self._source.received_at)
         for row, flaw in checked.flaws():
             rejects.append(Reject(rows.starts[row].as_py(), rows.ends[row].as_py(), flaw))
-        return _Good.of(rows, checked)
+        return Piece.of(rows, checked)
 
-    def _finish(self, table: TableContract, pieces: "list[_Good]", result: Transformed) -> None:
-        order, columns, extras = _joined(pieces)
+    def _finish(self, table: TableContract, good: GoodRows, result: Transformed) -> None:
         if table.deduplicate:
-            keys = _taken(columns[table.deduplicate.column], order)
-            times = _taken(columns[table.event_time.column], order)
+            keys = good.column(table.deduplicate.column)
+            times = good.column(table.event_time.column)
             first = self._first_seen[table.name].of(keys, times)
             if first is not None:
-                own = pc.indices_nonzero(first)
-                order = own if order is None else pc.take(order, own)
-                result.duplicates += len(keys) - len(order)
-        rows = self._table(table, columns, extras, order)
+                result.duplicates += good.keep(first)
+        rows = self._table(table, good)
         if rows.num_rows:
             days = days_of(rows[table.event_time.column].chunk(0))
             for day, own in by_day(rows, days):
                 result.tables[table.name, day] = own
 
-    def _table(
-        self,
-        table: TableContract,
-        columns: dict[str, pa.Array],
-        extras: pa.Array | None,
-        order: pa.Array | None,
-    ) -> pa.Table:
-        """The rows of `order` (None: all, as they are), with every column of the table."""
-        taken = {f.column: _taken(columns[f.column], order) for f in table.fields if f.stored}
-        count = len(taken[table.event_time.column])
+    def _table(self, table: TableContract, good: GoodRows) -> pa.Table:
+        """With every column of the table."""
+        count = good.count
+        taken = good.columns([f.column for f in table.fields if f.stored])
+        taken.setdefault(EXTRAS, pa.nulls(count, pa.string()))
         for declared in table.fields:
             if declared.stored and declared.personal:
                 taken[declared.column] = self._pseudonyms.column(
                     declared.personal, taken[declared.column]
                 )
-        taken["properties"] = (
-            pa.nulls(count, pa.string()) if extras is None else _taken(extras, order)
-        )
         received_at = pa.scalar(self._source.received_at.replace(tzinfo=None), TIMESTAMP)
         taken["received_at"] = pa.repeat(received_at, count)
         for column in self._contract.email_in_values:
@@ -221,67 +211,6 @@ class Transformer:
         for computed in table.computed:
             taken[computed.column] = evaluate(computed.expression, taken, count)
         return pa.table([taken[name] for name in table.schema.names], schema=table.schema)
-
-
-@dataclass(slots=True)
-class _Good:
-    """Checked rows of one piece of a block, and which of them are good."""
-
-    rows: Rows
-    columns: dict[str, pa.Array]
-    good: pa.Array | None  # None: all
-
-    @classmethod
-    def of(cls, rows: Rows, checked: Checked) -> "_Good":
-        good = None if checked.verdict is None else pc.is_null(checked.verdict)
-        return cls(rows, checked.columns, good)
-
-    @property
-    def has_any(self) -> bool:
-        return self.rows.count > 0 and (self.good is None or bool(pc.any(self.good).as_py()))
-
-    @property
-    def mask(self) -> pa.Array:
-        return _all_true(self.rows.count) if self.good is None else self.good
-
-    @property
-    def extras(self) -> pa.Array:
-        if self.rows.extras is None:
-            return pa.nulls(self.rows.count, pa.string())
-        return self.rows.extras
-
-
-def _taken(values: pa.Array, order: pa.Array | None) -> pa.Array:
-    return values if order is None else pc.take(values, order)
-
-
-def _all_true(count: int) -> pa.Array:
-    return pa.repeat(True, count)
-
-
-def _joined(
-    pieces: list[_Good],
-) -> tuple[pa.Array | None, dict[str, pa.Array], pa.Array | None]:
-    """Good rows' indices in the order of their bytes, over the pieces laid end to end; pieces
-    without any are left out. No indices where all rows are good and in order already.
-    """
-    pieces = [piece for piece in pieces if piece.has_any] or pieces[:1]
-    if len(pieces) == 1:
-        only = pieces[0]
-        order = None if only.good is None else pc.indices_nonzero(only.good)
-        return order, only.columns, only.rows.extras
-    columns = {
-        name: pa.concat_arrays([piece.columns[name] for piece in pieces])
-        for name in pieces[0].columns
-    }
-    some = any(piece.rows.extras is not None for piece in pieces)
-    extras = pa.concat_arrays([piece.extras for piece in pieces]) if some else None
-    starts = pa.concat_arrays([piece.rows.starts for piece in pieces])
-    order = pc.sort_indices(starts)
-    if any(piece.good is not None for piece in pieces):
-        good = pa.concat_arrays([piece.mask for piece in pieces])
-        order = pc.filter(order, pc.take(good, order))
-    return order, columns, extras
 
 
 def transform_bytes(

@@ -52,4 +52,6 @@ def _of_runs(rows: pa.Table, runs: pa.RunEndEncodedArray) -> Iterator[tuple[date
 
 
 def _copied(rows: pa.Table) -> pa.Table:
-    return rows.take(pa.array(range(rows.num_rows), pa.int64()))
+    # One chunk is joined too, which copies its slice and no more.
+    columns = [pa.concat_arrays(column.chunks) for column in rows.columns]
+    return pa.table(columns, schema=rows.schema)

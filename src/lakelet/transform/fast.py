@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
@@ -22,7 +23,16 @@ from lakelet.model.contract import Contract, Field
 from lakelet.transform.exact import read_exact
 from lakelet.transform.frame import SEPARATORS
 from lakelet.transform.jsontext import Number
-from lakelet.transform.lines import Lines, as_one, is_utf8, sampled
+from lakelet.transform.lines import (
+    Indices,
+    Lines,
+    Mask,
+    as_mask,
+    as_one,
+    count_braces,
+    is_utf8,
+    sampled,
+)
 from lakelet.transform.odd import OddLines
 from lakelet.transform.personal import NameRules
 from lakelet.transform.rows import Kind, Part, Path, Reject, Rows
@@ -85,6 +95,7 @@ class FastReader:
         self._paths, self._names = paths, names
         self._fields = tuple(_simple_fields(contract))
         self._shape: Shape | None = None  # of the last block that parsed whole
+        self._odd_shape: Shape | None = None  # of the last one that did not
         # Of shapes that did not parse whole before: how to sort their lines out.
         self._sorters: dict[Shape, _Sorter] = {}
 
@@ -93,13 +104,21 @@ class FastReader:
         before = self._shape  # most often this block's too: looking again takes 2 % of the time
         if before and (rows := self._whole(data, before)) is not None:
             return [rows], []
+        lines = Lines(data)
+        if self._odd_shape and (taken := self._sorters[self._odd_shape].guess(lines)):
+            return self._with_exact(data, *taken)
         shape = self._shape_of(data)
         if shape != before and (rows := self._whole(data, shape)) is not None:
             self._shape = shape
             return [rows], []
         if shape not in self._sorters:
             self._sorters[shape] = _Sorter(shape, self._paths, self._names)
-        groups, spans = self._sorters[shape].sort_out(Lines(data))
+        self._odd_shape = shape
+        return self._with_exact(data, *self._sorters[shape].sort_out(lines))
+
+    def _with_exact(
+        self, data: bytes, groups: list[Rows], spans: list[tuple[int, int]]
+    ) -> tuple[list[Rows], list[Reject]]:
         if not spans:
             return groups, []
         rows, rejects = read_exact(data, sorted(spans), self._paths, self._names.scrub)
@@ -125,8 +144,8 @@ class FastReader:
 class _Chosen:
     """A block's lines by what is to become of them: indices, and spans."""
 
-    plain: pa.Array
-    flat: pa.Array  # with strangers
+    plain: Indices
+    flat: Indices  # with strangers
     extras: pa.Array  # of these: the strangers
     spans: list[tuple[int, int]]  # all else
 
@@ -141,27 +160,29 @@ class _Sorter:
 
     def sort_out(self, lines: Lines) -> tuple[list[Rows], list[tuple[int, int]]]:
         """Rows of the lines that could be vouched for, and the spans of all others."""
-        if (usual := self._odd.guess(lines)) is not None:
-            chosen = self._choose(lines, usual)
-            if (rows := _proven(lines, chosen.plain, self._shape)) is not None:
-                groups, spans = self._parse_flat(lines, chosen)
-                return [*rows, *groups], spans
-            self._odd.failed()
         usual = lines.matching(self._line_pattern)
-        self._odd.learn(lines, pc.indices_nonzero(pc.invert(usual)))
+        self._odd.learn(lines, np.flatnonzero(~usual))
         chosen = self._choose(lines, usual)
         groups, spans = _parse_lines(lines, chosen.plain, self._shape, None)
         more, left = self._parse_flat(lines, chosen)
         return groups + more, spans + left
 
-    def _choose(self, lines: Lines, usual: pa.Array) -> "_Chosen":
-        unusual = pc.indices_nonzero(pc.invert(usual))
-        flat, extras = self._with_strangers(lines, unusual)
-        mask = pc.or_(usual, lines.mask_of(flat)) if len(flat) else usual
-        alone, spans = lines.sort_out(mask)
-        plain = pc.filter(alone, pc.take(usual, alone)) if len(flat) else alone
-        chosen = pc.is_in(flat, alone)
-        return _Chosen(plain, pc.filter(flat, chosen), pc.filter(extras, chosen), spans)
+    def guess(self, lines: Lines) -> tuple[list[Rows], list[tuple[int, int]]] | None:
+        """The same for less, if this block's odd lines are like the last one's."""
+        if (usual := self._odd.guess(lines)) is None:
+            return None
+        chosen = self._choose(lines, usual)
+        if (rows := _proven(lines, chosen.plain, self._shape)) is None:
+            self._odd.failed()
+            return None
+        groups, spans = self._parse_flat(lines, chosen)
+        return [*rows, *groups], spans
+
+    def _choose(self, lines: Lines, usual: Mask) -> "_Chosen":
+        flat, extras = self._with_strangers(lines, np.flatnonzero(~usual))
+        alone, spans = lines.sort_out(usual | lines.mask_of(flat))
+        still = lines.mask_of(alone)[flat]
+        return _Chosen(alone[usual[alone]], flat[still], extras.filter(pa.array(still)), spans)
 
     def _parse_flat(
         self, lines: Lines, chosen: "_Chosen"
@@ -169,17 +190,18 @@ class _Sorter:
         groups, left = _parse_lines(lines, chosen.flat, self._shape, chosen.extras)
         return groups, chosen.spans + left
 
-    def _with_strangers(self, lines: Lines, unusual: pa.Array) -> tuple[pa.Array, pa.Array]:
+    def _with_strangers(self, lines: Lines, unusual: Indices) -> tuple[Indices, pa.Array]:
         """Simple lines among the unusual ones, and the strangers in each."""
+        if len(unusual) < _SIMPLE_LINES_MIN:
+            return unusual[:0], pa.nulls(0, pa.string())
         texts = lines.texts_of(unusual)
-        if len(texts) < _SIMPLE_LINES_MIN:
-            return unusual.slice(0, 0), pa.nulls(0, pa.string())
         flat = pc.match_substring_regex(texts, SIMPLE_LINE)
         objects, sound = self._strangers.of(pc.filter(texts, flat))
-        return pc.filter(pc.filter(unusual, flat), sound), pc.filter(objects, sound)
+        simple = unusual[as_mask(flat)]
+        return simple[as_mask(sound)], pc.filter(objects, sound)
 
 
-def _proven(lines: Lines, chosen: pa.Array, shape: Shape) -> list[Rows] | None:
+def _proven(lines: Lines, chosen: Indices, shape: Shape) -> list[Rows] | None:
     """Framed lines for which no expression has vouched, proven as a whole block is: as many
     rows as lines as closing braces, so each line is one object. None: at least one is not."""
     if not len(chosen):
@@ -191,7 +213,7 @@ def _proven(lines: Lines, chosen: pa.Array, shape: Shape) -> list[Rows] | None:
 
 
 def _parse_lines(
-    lines: Lines, chosen: pa.Array, shape: Shape, extras: pa.Array | None
+    lines: Lines, chosen: Indices, shape: Shape, extras: pa.Array | None
 ) -> tuple[list[Rows], list[tuple[int, int]]]:
     """Lines, halved until each group parses; spans of small groups that would not."""
     groups: list[Rows] = []
@@ -296,11 +318,10 @@ def _whole_block(data: bytes, shape: Shape) -> Rows | None:
     text = data if _plainly_objects(data) else _without_separators(data)
     if not _plainly_objects(text) or not is_utf8(text):
         return None
-    whole = as_one(text)
-    if pc.match_substring_regex(whole, _BARE_NULL)[0].as_py():
+    if pc.match_substring_regex(as_one(text), _BARE_NULL)[0].as_py():
         return None
     table = _parse(text, shape)
-    if table is None or table.num_rows != pc.count_substring_regex(whole, r"\}")[0].as_py():
+    if table is None or table.num_rows != count_braces(text):
         return None
     return _rows(table, shape, lambda: _brace_spans(text))
 

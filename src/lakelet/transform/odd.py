@@ -9,11 +9,10 @@ It is a guess: whoever makes it proves the other lines as he would a whole block
 import re
 from collections.abc import Mapping
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
 
 from lakelet.transform.jsontext import Number, quote
-from lakelet.transform.lines import Lines, sampled
+from lakelet.transform.lines import Indices, Lines, Mask, sampled
 from lakelet.transform.rows import Kind
 
 _TOKENS_MAX = 4  # a pass over the block each; more cost what they save
@@ -30,10 +29,10 @@ class OddLines:
         self._tokens: list[bytes] | None = None  # None: nothing to go by
         self._failures = 0
 
-    def learn(self, lines: Lines, unusual: pa.Array) -> None:
-        """From a block whose unusual lines (indices) were found in earnest."""
+    def learn(self, lines: Lines, unusual: Indices) -> None:
+        """From a block whose unusual lines were found in earnest."""
         tokens: list[bytes] | None = []
-        for at in unusual[:_LOOKED_AT].to_pylist():
+        for at in unusual[:_LOOKED_AT].tolist():
             line = lines.line(at)
             if _is_framed(line) and not any(token in line for token in tokens or ()):
                 token = self._token(line)
@@ -43,17 +42,15 @@ class OddLines:
                 tokens = [*(tokens or ()), token]
         self._tokens = tokens
 
-    def guess(self, lines: Lines) -> pa.Array | None:
-        """bool, a line each: usual as far as can be told; None where it can't."""
+    def guess(self, lines: Lines) -> Mask | None:
+        """Whether each line is a usual one, as far as can be told; None where it can't."""
         tokens = self._tokens  # read once: another block may be read beside this one
         if tokens is None or self._failures >= _FAILURES_MAX:
             return None
         usual = lines.framed()
-        odd = {at for token in tokens for at in lines.holding(token)}
-        if odd:
-            marked = lines.mask_of(pa.array(sorted(odd), pa.int64()))
-            usual = pc.and_(usual, pc.invert(marked))
-        if 2 * (pc.sum(usual).as_py() or 0) > len(usual):
+        for token in tokens:
+            usual[lines.holding(token)] = False
+        if 2 * np.count_nonzero(usual) > len(usual):
             return usual
         self.failed()  # it tells too little, and may have been long in the telling
         return None
