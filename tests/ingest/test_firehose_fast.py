@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -274,7 +275,7 @@ def test_requests_in_a_row_and_pipelined_ones_are_answered_in_order(node) -> Non
     assert [each.status for each in fast] == [200, 200, 200, 400, 200]
 
 
-# --- large batches go past the parser, and are judged on another thread -------------
+# --- large batches go past the parser ------------------------------------------------
 
 LARGE = batch(*[b"%d" % i * 150 for i in range(500)])
 LARGE_CASES = {
@@ -381,29 +382,48 @@ def test_a_sender_that_leaves_in_a_large_body_harms_nobody(node) -> None:
     assert node.ingestion.position_next("clickstream") == before + 1
 
 
-@pytest.mark.parametrize("keys", [KEYS, WRONG_KEYS], ids=["accepted", "refused"])
-def test_a_server_that_stops_answers_what_is_judged(node, monkeypatch, keys) -> None:
+def test_a_server_that_stops_answers_what_it_took(node, monkeypatch) -> None:
     begun, may_go_on = threading.Event(), threading.Event()
-    real = FastPuts.judge
+    real = node.ingestion.submit
 
-    def slow(self, *request):
+    def slow(*put) -> None:
+        def go_on() -> None:
+            may_go_on.wait(10)
+            real(*put)
+
         begun.set()
-        may_go_on.wait(10)
-        return real(self, *request)
+        threading.Thread(target=go_on).start()
 
-    monkeypatch.setattr(FastPuts, "judge", slow)
+    monkeypatch.setattr(node.ingestion, "submit", slow)
     server = node.another_fast()
     with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
-        connection.sendall(request(LARGE, "PutRecordBatch", keys=keys))
+        connection.sendall(request(LARGE, "PutRecordBatch"))
         begun.wait(10)
         stopping = threading.Thread(target=server.stop)
         stopping.start()
         wait_until(lambda: refuses_connections(server.port))
         may_go_on.set()
         with connection.makefile("rb") as replies:
-            assert read_answer(replies).status == (200 if keys is KEYS else 400)
+            assert read_answer(replies).status == 200
             assert replies.read() == b""
         stopping.join(10)
+
+
+def test_a_connection_is_closed_when_it_rested_too_long_and_not_before(node, monkeypatch) -> None:
+    monkeypatch.setattr("lakelet.wire.server.KEEP_ALIVE_SECONDS", 1)
+    server = node.another_fast()
+    put = request(one())
+    with (
+        contextlib.ExitStack() as at_end,
+        socket.create_connection(("127.0.0.1", server.port), 10) as connection,
+        connection.makefile("rb") as replies,
+    ):
+        at_end.callback(server.stop)
+        for _ in range(3):  # past the timer of the first, which rings in between
+            connection.sendall(put)
+            assert read_answer(replies).status == 200
+            time.sleep(0.6)
+        assert replies.read() == b""
 
 
 def refuses_connections(port: int) -> bool:

@@ -15,7 +15,7 @@ class Refusal:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that costs at each request what it saves nobody
 class PutResult:
     """What became of each record, by its index in the request."""
 

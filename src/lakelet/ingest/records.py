@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from lakelet.model.ports import Buffer
 
+_SIZE = struct.Struct("<I")
 _IS_SPACE = np.array([bytes([byte]).isspace() for byte in range(256)])
 
 
@@ -37,8 +38,10 @@ class Records(Sequence[bytes]):
     def of(cls, records: Sequence[bytes]) -> "Records":
         if isinstance(records, Records):
             return records
+        if len(records) == 1:
+            return cls(_SIZE.pack(len(records[0])), records[0])
         packed_sizes = struct.pack(f"<{len(records)}I", *map(len, records))
-        return cls(packed_sizes, records[0] if len(records) == 1 else b"".join(records))
+        return cls(packed_sizes, b"".join(records))
 
     @classmethod
     def joined(cls, parts: "Sequence[Records]") -> "Records":

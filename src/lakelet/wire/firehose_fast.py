@@ -6,19 +6,21 @@ the log, and its answer leaves in one write: no ASGI messages, no task, no futur
 also anything about such a request that is not perfectly usual (another address, chunks, a
 Content-Encoding, a wrong signature, members that don't decode), is handed over to the
 general way untouched, so errors are told in one place only. tests/ingest/test_firehose_fast.py
-sends the same bytes both ways and compares. A large body is judged on another thread, and
-nothing of its connection is parsed meanwhile (docs/decisions/0016).
+sends the same bytes both ways and compares. A large body goes past the HTTP parser
+(docs/decisions/0016).
 
 Measured on two cores (bench/ingest.py): 3 times the requests a second for PutRecord.
 """
 
+import asyncio
 import itertools
 import logging
 import random
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import httptools
@@ -30,16 +32,14 @@ from lakelet.ingest.put import PutResult
 from lakelet.model.errors import LakeletError
 from lakelet.model.ports import Buffer, Clock
 from lakelet.wire.app import BODY_SIZE_BYTES_MAX, Observer, Served
-from lakelet.wire.aside import aside
-from lakelet.wire.body import check_payload
 from lakelet.wire.decoders import native_decoder
 from lakelet.wire.errors import to_answer
 from lakelet.wire.firehose import encode_responses, only_record_id
-from lakelet.wire.http import HttpRequest
 from lakelet.wire.models import service_model, signing_name
 from lakelet.wire.protocol.json import JsonProtocol
 from lakelet.wire.put_bodies import split_batch
-from lakelet.wire.sigv4 import CredentialStore, read_claim, verify
+from lakelet.wire.sigv4 import CredentialStore
+from lakelet.wire.sigv4_usual import holds
 
 logger = logging.getLogger("lakelet.wire")
 
@@ -53,7 +53,7 @@ _OPERATIONS = {
 _UNUSUAL = frozenset((b"content-encoding", b"transfer-encoding", b"expect", b"upgrade"))
 
 
-# From this size on a body goes past the parser, and is judged on another thread.
+# From this size on a body goes past the parser.
 _LARGE_BODY_BYTES = 32 * 1024
 _HEAD_SIZE_BYTES_MAX = 8 * 1024
 _PIECE_SIZE_BYTES_MIN = 16 * 1024
@@ -110,20 +110,14 @@ class FastPuts:
         self.answer_head = f"{lines}content-length: %d\r\n\r\n".encode()
         self.operations = {target: _operation(name) for target, name in _OPERATIONS.items()}
 
-    def judge(self, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> _Put | None:
-        """None where the general way must look at it. From any thread."""
-        scope = {"headers": headers, "method": "POST", "raw_path": b"/", "query_string": b""}
-        request = HttpRequest.from_scope(scope, _no_receive)
-        request.body = body
+    def judge(self, target: bytes, headers: Mapping[bytes, bytes], body: bytes) -> _Put | None:
+        """None where the general way must look at it."""
         operation = self.operations[target]
         try:
-            if self.credentials is not None:
-                claim = read_claim(request)
-                if claim is None or claim.scope.service != _SIGNING_NAME:
-                    return None
-                verified = verify(request, claim, self.credentials, self.clock.now())
-                if "x-amz-content-sha256" in request.headers:
-                    check_payload(body, verified)
+            if self.credentials is not None and not holds(
+                headers, body, self.credentials, _SIGNING_NAME, self.clock.now()
+            ):
+                return None
             return _Put(operation, *operation.decode(body))
         except (LakeletError, msgspec.DecodeError, UnicodeDecodeError):
             return None
@@ -233,17 +227,15 @@ class _PutProtocol(HttpToolsProtocol):
     puts: FastPuts
     _target = b""  # X-Amz-Target of a request that may go the fast way
     _length = 0  # of its body, as it was declared
+    _values: Mapping[bytes, bytes] = MappingProxyType({})  # its headers
     _body: list[Buffer] | None = None  # what of it has come
     _missing_bytes = 0  # of a large one, which the parser does not see
-    _held: list[bytes] | None = None  # what came after it, while it is judged
+    _resting_since = 0.0  # loop time; 0 while a request is under way
+    _timer: asyncio.TimerHandle | None = None  # looks whether it rested too long
 
     # --- bytes ----------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._held is not None:
-            self._held.append(data)
-            self.flow.pause_reading()
-            return
         if self._missing_bytes and self._body is not None:
             self._unset_keepalive_if_required()
             self._collect(self._body, memoryview(data))
@@ -266,32 +258,21 @@ class _PutProtocol(HttpToolsProtocol):
         self._missing_bytes -= len(mine)
         if self._missing_bytes:
             return
-        body, self._body = b"".join(parts), None
-        cycle = _Cycle()
-        self.cycle = cycle  # type: ignore[assignment]
-        self._held = [bytes(after)] if after else []
-        target, headers = self._target, self.headers
-        aside(
-            lambda: self.puts.judge(target, headers, body),
-            lambda put: self._judged(cycle, put, body),
-            self.loop,
-        )
+        self._judge(b"".join(parts))
+        if not self.transport.is_closing():
+            self.parser = _new_parser(self)
+            if after:
+                self.data_received(bytes(after))
 
-    def _judged(self, cycle: "_Cycle", put: "_Put | None", body: bytes) -> None:
-        """Back in the event loop, where meanwhile nothing has been parsed."""
-        if put is not None:
-            self._submit(cycle, put)
-        if self.transport.is_closing():  # the client has left
-            return
+    def _judge(self, body: bytes) -> None:
+        self._body = None
+        put = self.puts.judge(self._target, self._values, body)
         if put is None:
-            cycle.response_complete = True  # nothing was begun
             self._go_the_general_way(body)
-            self.cycle.keep_alive = self.cycle.keep_alive and cycle.keep_alive
-        self.parser = _new_parser(self)
-        held, self._held = self._held or [], None
-        self.flow.resume_reading()
-        for data in held:
-            self.data_received(data)
+        else:
+            cycle = _Cycle()
+            self.cycle = cycle  # type: ignore[assignment]
+            self._submit(cycle, put)
 
     # --- the parser's calls ---------------------------------------------------------
 
@@ -310,27 +291,16 @@ class _PutProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self._body is None:
             super().on_message_complete()
-            return
-        body, self._body = b"".join(self._body), None
-        put = self.puts.judge(self._target, self.headers, body)
-        if put is None:
-            self._go_the_general_way(body)
         else:
-            cycle = _Cycle()
-            self.cycle = cycle  # type: ignore[assignment]
-            self._submit(cycle, put)
+            self._judge(b"".join(self._body))
 
     def _is_usual(self) -> bool:
-        target, length = b"", b""
-        for name, value in self.headers:
-            if name == _TARGET:
-                target = value
-            elif name == b"content-length":
-                length = value
-            elif name in _UNUSUAL:
-                return False
+        values = dict(self.headers)
+        target, length = values.get(_TARGET, b""), values.get(b"content-length", b"")
         is_usual = (
             target in _OPERATIONS
+            and len(values) == len(self.headers)  # none came twice
+            and _UNUSUAL.isdisjoint(values)
             and self.url == b"/"
             and self.parser.get_method() == b"POST"
             and length.isdigit()
@@ -340,7 +310,7 @@ class _PutProtocol(HttpToolsProtocol):
             and (self.cycle is None or self.cycle.response_complete)
         )
         if is_usual:
-            self._target, self._length = target, int(length)
+            self._target, self._length, self._values = target, int(length), values
         return is_usual
 
     def _go_the_general_way(self, body: bytes) -> None:
@@ -378,7 +348,10 @@ class _PutProtocol(HttpToolsProtocol):
             self.transport.write(answer)
             if not cycle.keep_alive:
                 self.transport.close()
-            self.on_response_complete()
+            if self.pipeline or not cycle.keep_alive:
+                self.on_response_complete()
+            else:
+                self._rest()
         if puts.observer is not None:
             duration = perf_counter() - cycle.started
             puts.observer(
@@ -391,6 +364,34 @@ class _PutProtocol(HttpToolsProtocol):
                     cycle.request_id,
                 )
             )
+
+    def _rest(self) -> None:
+        """As uvicorn does between requests, but with one timer for many of them."""
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._resting_since = self.loop.time()
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def _unset_keepalive_if_required(self) -> None:
+        super()._unset_keepalive_if_required()
+        self._resting_since = 0.0
+
+    def _close_if_idle(self) -> None:
+        self._timer = None
+        if not self._resting_since:
+            return
+        left = self._resting_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._timer = self.loop.call_later(left, self._close_if_idle)
+        else:
+            self.timeout_keep_alive_handler()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        super().connection_lost(exc)
 
     def _refuse(
         self, cycle: _Cycle, operation: _Operation, error: Exception
@@ -413,7 +414,3 @@ class _PutProtocol(HttpToolsProtocol):
             puts.server_lines = b"".join(b"%b: %b\r\n" % pair for pair in headers)
             puts.server_headers = headers
         return STATUS_LINE[status] + puts.server_lines
-
-
-async def _no_receive() -> dict[str, Any]:
-    raise RuntimeError("a fast request's body is read already")

@@ -153,17 +153,17 @@ def _claim_from_header(authorization: str, request: HttpRequest) -> Claim:
         fields = dict(_authorization_fields(authorization))
         signature = fields.pop("Signature", "")
         head = ALGORITHM + " " + ",".join(f"{name}={value}" for name, value in fields.items())
-    access_key_id, scope, signed_headers = _claimed(head.rstrip(" ,"))
+    access_key_id, scope, signed_headers = claimed(head.rstrip(" ,"))
     if not signature.strip():
         raise _malformed("Authorization header requires 'Signature' parameter.")
     stamp = request.headers.get("x-amz-date") or ""
     if not stamp:
         raise _malformed("Authorization header requires existence of an 'X-Amz-Date' header.")
-    return Claim(access_key_id, scope, signed_headers, signature.strip(), _instant(stamp))
+    return Claim(access_key_id, scope, signed_headers, signature.strip(), instant_of(stamp))
 
 
 @lru_cache(maxsize=256)
-def _claimed(head: str) -> tuple[str, Scope, tuple[str, ...]]:
+def claimed(head: str) -> tuple[str, Scope, tuple[str, ...]]:
     """Key, scope and signed headers of an Authorization header without its signature."""
     fields = dict(_authorization_fields(head))
     missing = [name for name in ("Credential", "SignedHeaders") if not fields.get(name)]
@@ -194,7 +194,7 @@ def _claim_from_query(query: Mapping[str, str]) -> Claim:
         scope,
         tuple(query["X-Amz-SignedHeaders"].lower().split(";")),
         query["X-Amz-Signature"],
-        _instant(query["X-Amz-Date"]),
+        instant_of(query["X-Amz-Date"]),
         int(seconds),
     )
 
@@ -210,7 +210,7 @@ def _credential(text: str) -> tuple[str, Scope]:
 
 
 @lru_cache(maxsize=256)  # strptime is slow, and requests of one second share a stamp
-def _instant(stamp: str) -> datetime:
+def instant_of(stamp: str) -> datetime:
     try:
         return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError as error:
@@ -225,7 +225,7 @@ def _malformed(message: str) -> ProtocolRefusal:
 
 
 def _check_instant(claim: Claim, now: datetime) -> None:
-    if _stamp(claim.signed_at)[:8] != claim.scope.date:
+    if stamp_of(claim.signed_at)[:8] != claim.scope.date:
         raise ProtocolRefusal(
             Refusal.WRONG_SIGNATURE,
             f"Date in Credential scope ({claim.scope.date}) is not the day of X-Amz-Date.",
@@ -237,15 +237,15 @@ def _check_instant(claim: Claim, now: datetime) -> None:
     elif early or now - claim.signed_at > SKEW_MAX:
         raise ProtocolRefusal(
             Refusal.SKEWED,
-            f"Signature expired or not yet valid: signed at {_stamp(claim.signed_at)}, it is "
-            f"{_stamp(now)} here; at most 15 min. may lie between.",
+            f"Signature expired or not yet valid: signed at {stamp_of(claim.signed_at)}, it is "
+            f"{stamp_of(now)} here; at most 15 min. may lie between.",
             hint="Set the client's clock.",
         )
 
 
 def _check_headers_signed(request: HttpRequest, claim: Claim) -> None:
     """Headers that decide something must be covered, or a man in the middle could add them."""
-    unsigned = _unsigned(tuple(request.headers), claim.signed_headers)
+    unsigned = unsigned_headers(tuple(request.headers), claim.signed_headers)
     if unsigned:
         raise ProtocolRefusal(
             Refusal.WRONG_SIGNATURE,
@@ -255,7 +255,7 @@ def _check_headers_signed(request: HttpRequest, claim: Claim) -> None:
 
 
 @lru_cache(maxsize=256)  # a client's requests have the same headers
-def _unsigned(names: tuple[str, ...], signed_headers: tuple[str, ...]) -> list[str]:
+def unsigned_headers(names: tuple[str, ...], signed_headers: tuple[str, ...]) -> list[str]:
     deciding = [name for name in names if name.startswith("x-amz-")]
     return [name for name in (*deciding, "host") if name not in signed_headers]
 
@@ -279,7 +279,7 @@ def _signature(
     path = _canonical_path(request, claim)
     canonical = f"{request.method}\n{path}\n{query}\n{headers}\n{';'.join(names)}\n{payload_sha256}"
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
-    return sign_text(key, f"{ALGORITHM}\n{_stamp(claim.signed_at)}\n{claim.scope}\n{digest}")
+    return sign_text(key, f"{ALGORITHM}\n{stamp_of(claim.signed_at)}\n{claim.scope}\n{digest}")
 
 
 def _canonical_path(request: HttpRequest, claim: Claim) -> str:
@@ -327,5 +327,5 @@ def _joined(pairs: list[tuple[str, str]]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _stamp(at: datetime) -> str:
+def stamp_of(at: datetime) -> str:
     return at.strftime("%Y%m%dT%H%M%SZ")
