@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +45,24 @@ class PutResult:
 
 def format_ids(
     incarnation: bytes, first_position: int, count: int, before: bytes, after: bytes
-) -> bytes:
+) -> bytearray:
     """The ids of neighbouring records, each between `before` and `after`. They differ in 16
     digits only, which are written into a text that is ready: one by one they took longer
     than the batch's checksum and its write."""
-    rows = _rows(incarnation, count, before, after).copy()
+    text = bytearray(_template(incarnation, count, before, after))
+    layout = _layout(len(before) + 2 * len(incarnation), len(after))
     positions = np.arange(first_position, first_position + count, dtype=">u8")
-    rows["position"] = np.frombuffer(positions.tobytes().hex().encode(), "V16")
-    return rows.tobytes()
+    digits = np.frombuffer(positions.tobytes().hex().encode(), "V16")
+    np.frombuffer(text, layout)["position"] = digits
+    return text
 
 
 @lru_cache(maxsize=32)
-def _rows(incarnation: bytes, count: int, before: bytes, after: bytes) -> npt.NDArray[np.void]:
-    head = before + incarnation.hex().encode()
-    kind = [("head", f"V{len(head)}"), ("position", "V16"), ("after", f"V{len(after)}")]
-    return np.frombuffer((head + bytes(16) + after) * count, kind)
+def _template(incarnation: bytes, count: int, before: bytes, after: bytes) -> bytes:
+    return (before + incarnation.hex().encode() + bytes(16) + after) * count
+
+
+@lru_cache(maxsize=32)
+def _layout(begin: int, after_size: int) -> np.dtype[np.void]:
+    """One entry, of which only the position is of interest."""
+    return np.dtype([("head", f"V{begin}"), ("position", "V16"), ("after", f"V{after_size}")])

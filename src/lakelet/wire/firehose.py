@@ -95,7 +95,8 @@ def encode_responses(result: PutResult) -> bytes:
     # Record ids are hexadecimal: nothing in them needs escaping.
     first, count = result.first_position, result.count
     entries = format_ids(result.incarnation, first, count, b'{"RecordId":"', b'"},')
-    return b"[" + entries[:-1] + b"]"
+    entries[-1:] = b"]"  # in place of its comma
+    return b"[" + entries
 
 
 # --- streams ------------------------------------------------------------------------
