@@ -40,13 +40,13 @@ BATCH = 500
 SERVERS = ("bare", "lakelet", "accept", "moto", "ministack")
 
 
-def event(chance: random.Random) -> bytes:
+def event(chance: random.Random, hour: str = "2026-03-09T14") -> bytes:
     """One believable event of about 500 bytes."""
     return json.dumps(
         {
             "event_id": f"{chance.getrandbits(128):032x}",
             "event_type": chance.choice(["page_view", "add_to_cart", "purchase", "search"]),
-            "timestamp": f"2026-03-09T14:{chance.randrange(60):02}:{chance.randrange(60):02}Z",
+            "timestamp": f"{hour}:{chance.randrange(60):02}:{chance.randrange(60):02}Z",
             "user_id": f"u{chance.randrange(10**6):06}",
             "session_id": f"{chance.getrandbits(64):016x}",
             "page_url": f"https://shop.example/products/{chance.randrange(10**4)}?ref=mail",

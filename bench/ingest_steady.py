@@ -3,24 +3,27 @@
     python bench/ingest_steady.py [--minutes 10] [--rate 40] [--folder DIR]
 
 Starts `lakelet up`, sends PutRecordBatch at a fixed rate (batches a second) from another
-process, and prints each ten seconds: resident memory of the node and its workers, backlog,
+process, each event made anew (so that every one becomes a row, and its id is remembered), and
+prints each ten seconds: resident memory of the node and its workers, backlog,
 and the age of the oldest undelivered record. Ends with the growth after the first minute
 and the worst age; exit status 1 where memory grew by more than a tenth, or a record
 waited longer than the interval and two seconds.
 """
 
 import argparse
+import http.client
 import json
-import pickle
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from ingest import BATCH, HERE, body_of, event, raw_request
+from ingest import BATCH, body_of, event
 from lakelet.node.connect import connect
 
 INTERVAL_SECONDS = 10
@@ -68,6 +71,33 @@ def watch(node: subprocess.Popen[bytes], data: Path, minutes: float) -> list[Sam
     return samples
 
 
+def send(port: int, rate: float) -> None:
+    """Until told to end; then print how many events were acknowledged."""
+    chance, sent, began = random.Random(), 0, time.monotonic()
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": "Firehose_20150804.PutRecordBatch",
+    }
+    try:
+        while True:
+            hour = datetime.now(UTC).strftime("%Y-%m-%dT%H")
+            events = [event(chance, hour) for _ in range(BATCH)]
+            body = body_of("PutRecordBatch", events)
+            time.sleep(max(0.0, began + sent / BATCH / rate - time.monotonic()))
+            connection.request("POST", "/", body, headers)
+            answer = connection.getresponse()
+            failed = json.loads(answer.read())["FailedPutCount"]
+            sent += BATCH - failed
+    finally:
+        print(sent)
+
+
+def rows(data: Path) -> int:
+    with connect(data) as lake:
+        return int(lake.query("SELECT count(*) AS n FROM events")["n"][0].as_py())
+
+
 def judge(samples: list[Sample]) -> int:
     settled = [sample for sample in samples if sample.seconds >= 60] or samples
     growth = settled[-1].resident_bytes / settled[0].resident_bytes - 1
@@ -81,7 +111,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=float, default=40, help="batches of 500 a second")
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--load", type=int, metavar="PORT", help="be the other process")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an end like Ctrl-C's: no orphans
+    if arguments.load:
+        send(arguments.load, arguments.rate)
+        return 0
     with tempfile.TemporaryDirectory(dir=arguments.folder) as root:
         data, config = Path(root) / "lake", Path(root) / "lakelet.toml"
         config.write_text(DECLARATION)
@@ -90,21 +125,15 @@ def main() -> int:
         load = None
         try:
             port = wait_for_port(data, node)
-            chance = random.Random(7)
-            bodies = [
-                body_of("PutRecordBatch", [event(chance) for _ in range(BATCH)]) for _ in range(24)
-            ]
-            requests = Path(root) / "requests.pickle"
-            requests.write_bytes(
-                pickle.dumps([raw_request("PutRecordBatch", body, port) for body in bodies])
-            )
             load = subprocess.Popen(
-                [
-                    *(sys.executable, str(HERE / "ingest_load.py"), str(requests), str(port)),
-                    *(f"--seconds={arguments.minutes * 60}", f"--rate={arguments.rate}"),
-                ]
+                [sys.executable, __file__, f"--rate={arguments.rate}", f"--load={port}"],
+                stdout=subprocess.PIPE,
             )
-            return judge(watch(node, data, arguments.minutes))
+            samples = watch(node, data, arguments.minutes)
+            load.terminate()
+            output, _ = load.communicate()
+            print(f"{int(output):,} events sent, {rows(data):,} rows and more to come")
+            return judge(samples)
         finally:
             for process in (load, node):
                 if process:
