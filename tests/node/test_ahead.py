@@ -87,3 +87,14 @@ def test_leaving_early_ends_the_threads() -> None:
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
+
+
+def test_all_objects_are_worked_on_by_the_same_threads() -> None:
+    """New ones for each cost an arena of memory each time."""
+    seen = [set(ahead(lambda _: threading.get_ident(), iter(range(20)))) for _ in range(6)]
+    assert len(set().union(*seen)) <= 2
+
+
+def test_two_may_be_drawn_from_at_once() -> None:
+    one, other = ahead(str, iter(range(50))), ahead(str, iter(range(50)))
+    assert list(zip(one, other, strict=True)) == [(str(at), str(at)) for at in range(50)]
