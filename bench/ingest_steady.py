@@ -44,8 +44,10 @@ def resident_bytes(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             own = int(line.split()[1]) * 1024
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return own + sum(resident_bytes(int(child)) for child in children)
+    # Each thread has children of its own: the transform processes are their workers'.
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [int(child) for task in tasks for child in task.read_text().split()]
+    return own + sum(map(resident_bytes, children))
 
 
 def watch(node: subprocess.Popen[bytes], data: Path, minutes: float) -> list[Sample]:
