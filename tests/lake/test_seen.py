@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -85,6 +86,41 @@ def test_files_stay_few_however_many_claims(tmp_path):
     assert sum(run.stat().st_size for run in runs) == 300 * 3 * 32 + 16 * len(runs)
     for number in (0, 150, 299):
         assert claim(store, [f"{number}-1"], "late") == [False]
+
+
+def test_merged_in_parts_it_is_the_same_file(tmp_path, monkeypatch):
+    files = []
+    for folder, part_keys in ((tmp_path / "one", 1 << 30), (tmp_path / "many", 5)):
+        monkeypatch.setattr(seen, "_PART_KEYS", part_keys)
+        store = store_in(folder)
+        for number in range(seen.MERGE_COUNT):
+            # "again": the same key for each, a window apart
+            claim(store, ["again", *(f"{number}-{n}" for n in range(40))], str(number),
+                  hours=[100 * number, *[0] * 40])  # fmt: skip
+        (run,) = folder.rglob("*.run")
+        files.append(run.read_bytes())
+    assert files[0] == files[1]
+
+
+def test_a_merge_takes_memory_for_a_part_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(seen, "_PART_KEYS", 1 << 12)
+    store = store_in(tmp_path)
+    keys = [[f"{number}-{n}" for n in range(1 << 15)] for number in range(seen.MERGE_COUNT)]
+    for number in range(seen.MERGE_COUNT - 1):
+        claim(store, keys[number], str(number))
+    real, peaks = store._merge, []
+
+    def measured(bucket):
+        tracemalloc.start()  # NumPy tells it what it allocates
+        real(bucket)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+
+    monkeypatch.setattr(store, "_merge", measured)
+    claim(store, keys[-1], "last")
+    (run,) = tmp_path.rglob("*.run")
+    assert run.stat().st_size > 32 << 18
+    assert peaks[0] < run.stat().st_size / 8
 
 
 def test_old_buckets_go_and_their_keys_with_them(tmp_path):

@@ -3,8 +3,8 @@
 A key store for one node. Keys come by the ten thousand, at random places of the key space:
 a B-tree (SQLite, LMDB) then rewrites a page a key, and at five million keys LMDB was down
 to 100,000 keys/s. So this is a log of sorted runs: each claim appends one small sorted
-file, and files merge by size, as in any LSM tree. Looking up is a binary search of sorted
-keys in each of some dozen memory-mapped files.
+file, and files merge by size, as in any LSM tree, a part of the key space at a time.
+Looking up is a binary search of sorted keys in each of some dozen memory-mapped files.
 
     <folder>/<table>/<bucket>/<number>.run
 
@@ -40,6 +40,8 @@ MAGIC = b"LKSEEN01"
 BUCKETS_PER_WINDOW = 4
 # Runs of like size merge when there are so many: more means fewer rewrites, more lookups.
 MERGE_COUNT = 8
+# Of a merge, how many are in memory at once: 100 bytes each. Runs grow to gigabytes.
+_PART_KEYS = 1 << 18
 _SUFFIX = ".run"
 
 U64 = npt.NDArray[np.uint64]
@@ -57,7 +59,7 @@ class _Claims:
     def __len__(self) -> int:
         return len(self.high)
 
-    def take(self, where: npt.NDArray[Any]) -> "_Claims":
+    def take(self, where: npt.NDArray[Any] | slice) -> "_Claims":
         return _Claims(self.high[where], self.low[where], self.time_us[where], self.owner[where])
 
     def ordered(self) -> "_Claims":
@@ -154,7 +156,8 @@ class SeenStore:
     def _append(self, bucket: Path, claims: _Claims) -> None:
         bucket.mkdir(exist_ok=True)
         numbers = [int(path.stem) for path in _run_paths(bucket)]
-        _write(bucket / f"{max(numbers, default=0) + 1:012d}{_SUFFIX}", claims)
+        path = bucket / f"{max(numbers, default=0) + 1:012d}{_SUFFIX}"
+        _write(path, len(claims), iter([claims]))
 
     def _merge(self, bucket: Path) -> None:
         """Merge the newest runs while MERGE_COUNT of them are of like size.
@@ -171,11 +174,8 @@ class SeenStore:
         if len(paths) - start < MERGE_COUNT:
             return
         runs = [_map(path) for path in paths[start:]]
-        merged = _Claims(
-            *(np.concatenate(columns) for columns in zip(*map(_columns, runs), strict=True))
-        )
         # Under the newest number: should we be cut short, the inputs are merely merged again.
-        _write(paths[-1], merged.ordered())
+        _write(paths[-1], sum(map(len, runs)), _merged(runs))
         for path in paths[start:-1]:
             path.unlink()
             self._maps.pop(path, None)
@@ -262,12 +262,31 @@ def _run_paths(bucket: Path) -> list[Path]:
     return sorted(path for path in bucket.iterdir() if path.suffix == _SUFFIX)
 
 
-def _write(path: Path, claims: _Claims) -> None:
+def _merged(runs: list[_Claims]) -> Iterator[_Claims]:
+    """All of them in key order, in parts of about the same size, however many they are: the
+    halves of a hash lie evenly, so equal ranges of them hold about as many keys."""
+    parts = sum(map(len, runs)) // _PART_KEYS + 1
+    edges = np.array([(part << 64) // parts for part in range(1, parts)], dtype=np.uint64)
+    cuts = [[0, *np.searchsorted(run.high, edges).tolist(), len(run)] for run in runs]
+    for part in range(parts):
+        pieces = [
+            run.take(slice(cut[part], cut[part + 1])) for run, cut in zip(runs, cuts, strict=True)
+        ]
+        columns = zip(*map(_columns, pieces), strict=True)
+        yield _Claims(*map(np.concatenate, columns)).ordered()
+
+
+def _write(path: Path, count: int, parts: Iterator[_Claims]) -> None:
+    """Args: parts: `count` claims in all, in key order."""
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as file:
-        file.write(MAGIC + len(claims).to_bytes(8, "little"))
-        for column in _columns(claims):
-            file.write(np.ascontiguousarray(column).data)
+        file.write(MAGIC + count.to_bytes(8, "little"))
+        done = 0
+        for part in parts:
+            for number, column in enumerate(_columns(part)):
+                file.seek(16 + 8 * (number * count + done))
+                file.write(np.ascontiguousarray(column).data)
+            done += len(part)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
