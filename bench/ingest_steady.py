@@ -4,10 +4,11 @@
 
 Starts `lakelet up`, sends PutRecordBatch at a fixed rate (batches a second) from another
 process, each event made anew (so that every one becomes a row, and its id is remembered), and
-prints each ten seconds: resident memory of the node and its workers, backlog,
-and the age of the oldest undelivered record. Ends with the growth after the first minute
-and the worst age; exit status 1 where memory grew by more than a tenth, or a record
-waited longer than the interval and two seconds.
+prints each ten seconds: the memory of the node and its transform processes (their own; files they
+map, as those of seen keys, are the kernel's to take), backlog, and the age of the oldest
+undelivered record. Ends with the growth after the first minute and the worst age; exit status
+1 where memory grew by more than a tenth, or a record waited longer than the interval and two
+seconds.
 """
 
 import argparse
@@ -33,21 +34,21 @@ DECLARATION = f"version = 1\n[stream]\nbuffer_interval_seconds = {INTERVAL_SECON
 @dataclass
 class Sample:
     seconds: float
-    resident_bytes: int
+    own_bytes: int
     buffered_bytes: int
     oldest_age_seconds: float
 
 
-def resident_bytes(pid: int) -> int:
+def own_bytes(pid: int) -> int:
     """Of a process and all below it."""
     own = 0
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith("RssAnon:"):
             own = int(line.split()[1]) * 1024
     # Each thread has children of its own: the transform processes are their workers'.
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     children = [int(child) for task in tasks for child in task.read_text().split()]
-    return own + sum(map(resident_bytes, children))
+    return own + sum(map(own_bytes, children))
 
 
 def watch(node: subprocess.Popen[bytes], data: Path, minutes: float) -> list[Sample]:
@@ -58,13 +59,13 @@ def watch(node: subprocess.Popen[bytes], data: Path, minutes: float) -> list[Sam
             stream = lake.status()["stream"]
             sample = Sample(
                 passed,
-                resident_bytes(node.pid),
+                own_bytes(node.pid),
                 stream["buffered_bytes"],
                 stream["oldest_seconds"],
             )
             samples.append(sample)
             print(
-                f"{sample.seconds:6.0f} s {sample.resident_bytes / 1e6:8.0f} MB resident"
+                f"{sample.seconds:6.0f} s {sample.own_bytes / 1e6:8.0f} MB of memory"
                 f"{sample.buffered_bytes / 1e6:8.1f} MB buffered"
                 f"{sample.oldest_age_seconds:6.1f} s oldest",
                 flush=True,
@@ -102,7 +103,7 @@ def rows(data: Path) -> int:
 
 def judge(samples: list[Sample]) -> int:
     settled = [sample for sample in samples if sample.seconds >= 60] or samples
-    growth = settled[-1].resident_bytes / settled[0].resident_bytes - 1
+    growth = settled[-1].own_bytes / settled[0].own_bytes - 1
     worst = max(sample.oldest_age_seconds for sample in samples)
     print(f"memory after the first minute {growth:+.1%}; oldest record at most {worst:.1f} s")
     return int(growth > 0.1 or worst > INTERVAL_SECONDS + 2)
