@@ -32,7 +32,7 @@ class Scripted:
     def __call__(self):
         return self.transform
 
-    def transform(self, bucket, key):
+    def transform(self, bucket, key, *, alone):
         what = key.split("/")[0]
         if what == "missing":
             raise ObjectNotFound(f"{key} is gone", hint="look elsewhere")
@@ -55,9 +55,12 @@ class Scripted:
             import pyarrow as pa
 
             return manifest(bucket, key, pool=pa.default_memory_pool().backend_name)
+        if what == "hoard":
+            pieces = [bytearray(1 << 20) for _ in range(100)]
+            del pieces
         if what == "memory":
             return manifest(bucket, key, size=len(bytearray(64 << 30)))
-        return manifest(bucket, key, pid=os.getpid())
+        return manifest(bucket, key, pid=os.getpid(), alone=alone)
 
 
 def _meet(folder, name):

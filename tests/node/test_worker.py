@@ -78,24 +78,27 @@ def test_started_it_empties_the_queue_and_stops(queue, processes):
 
 
 def test_a_second_process_starts_only_while_the_first_is_busy(queue, tmp_path):
-    pids = []
+    done = []
     worker = Worker(
         queue,
         setups.Scripted(str(tmp_path)),
         ManualClock(),
         processes=2,
-        on_done=lambda manifest: pids.append(manifest.details["pid"]),
+        on_done=lambda manifest: done.append(manifest.details),
     )
     worker.start()
     for n in range(5):
         queue.enqueue(RAW, f"ok/{n}", "e")
         assert worker.drain(WAIT)
-    assert len(set(pids)) == 1
+    assert len({details["pid"] for details in done}) == 1
+    assert all(details["alone"] for details in done)
     queue.enqueue_all((RAW, f"meet/{n}", "e") for n in range(2))
     assert worker.drain(WAIT)
     worker.stop()
-    assert len(pids) == 7
-    assert len(set(pids)) == 2
+    assert len(done) == 7
+    assert len({details["pid"] for details in done}) == 2
+    # The first may have begun before the second was there.
+    assert not all(details["alone"] for details in done[5:])
 
 
 def test_a_transform_process_gives_memory_back(queue, monkeypatch):
@@ -108,6 +111,22 @@ def test_a_transform_process_gives_memory_back(queue, monkeypatch):
     assert worker.drain(WAIT)
     worker.stop()
     assert [manifest.details["pool"] for manifest in done] == ["system"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc; glibc's allocator")
+def test_an_idle_transform_process_gives_back_what_it_kept_for_the_next_object():
+    process = TransformProcess(setups.Scripted())
+
+    def own_mb():
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        return int(status.split("RssAnon:")[1].split()[0]) / 1_000
+
+    process.transform(RAW, "hoard/1", timeout_seconds=WAIT)
+    assert own_mb() > 100
+    until(lambda: own_mb() < 100)
+    process.transform(RAW, "ok/1", timeout_seconds=WAIT)
+    process.close()
+    assert not process.alive
 
 
 class FullDisk:
