@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakelet.lake.footer import read_schema
 from lakelet.lake.ledger import Compaction, Each, Part, read_manifests
 from lakelet.lake.merge import (
     Keep,
@@ -22,7 +23,6 @@ from lakelet.lake.merge import (
     common_schema,
     keep_all,
     merge,
-    read_schema,
     source_of,
 )
 from lakelet.lake.seen import SeenStore

@@ -3,6 +3,7 @@
 import io
 import struct
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakelet.model.errors import LakeletError
@@ -17,8 +18,11 @@ class NotParquet(LakeletError):
     code = "lake.not_parquet"
 
 
-def read_metadata(store: ObjectStore, bucket: str, key: str) -> pq.FileMetaData:
-    """Schema, row groups and row count, in one or two ranged reads. Raises NotParquet."""
+def open_footer(store: ObjectStore, bucket: str, key: str) -> pq.ParquetFile:
+    """Schema, row groups and row count, in one or two ranged reads; rows can't be read.
+
+    Raises NotParquet.
+    """
     size_bytes = store.head(bucket, key).size_bytes
     guess = min(size_bytes, _GUESS_SIZE_BYTES)
     tail = store.get(bucket, key, offset_bytes=size_bytes - guess, size_bytes=guess)
@@ -31,11 +35,16 @@ def read_metadata(store: ObjectStore, bucket: str, key: str) -> pq.FileMetaData:
         tail = store.get(bucket, key, offset_bytes=size_bytes - needed, size_bytes=needed)
     try:
         # The reader looks from the end; what comes before the footer it does not touch.
-        return pq.read_metadata(io.BytesIO(MAGIC + tail[-needed:]))
+        return pq.ParquetFile(io.BytesIO(MAGIC + tail[-needed:]))
     except (OSError, ValueError) as error:
         raise NotParquet(f"{bucket}/{key}: {error}") from error
 
 
 def row_count(store: ObjectStore, bucket: str, key: str) -> int:
-    rows: int = read_metadata(store, bucket, key).num_rows
+    rows: int = open_footer(store, bucket, key).metadata.num_rows
     return rows
+
+
+def read_schema(store: ObjectStore, bucket: str, key: str) -> pa.Schema:
+    # Not `metadata.schema`, which holds the metadata and is held by it: see catalog/footers.py.
+    return open_footer(store, bucket, key).schema_arrow.remove_metadata()

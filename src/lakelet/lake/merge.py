@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakelet.lake.footer import read_metadata
+from lakelet.lake.footer import read_schema
 from lakelet.lake.ledger import Compaction, Part
 from lakelet.model.layout import compacted_key, compaction_key
 from lakelet.model.manifest import Output
@@ -130,10 +130,6 @@ def read_parts(
         for part in source.parts:
             yield part, rows.slice(at, part.kept)
             at += part.kept
-
-
-def read_schema(store: ObjectStore, bucket: str, key: str) -> pa.Schema:
-    return read_metadata(store, bucket, key).schema.to_arrow_schema().remove_metadata()
 
 
 def common_schema(schemas: Sequence[pa.Schema]) -> pa.Schema:

@@ -56,8 +56,9 @@ def _files(node: "Node", table: str, keys: tuple[str, ...], tell: Tell) -> Itera
     bucket = node.pipeline.transformed_bucket
 
     def read(key: str) -> FileState:
-        path = node.store.path(bucket, key)
-        return FileState(key, _values(key, keys), footer_columns(pq.read_schema(path)))
+        # Not `pq.read_schema`: its cycle keeps each footer's memory (see catalog/footers.py).
+        with pq.ParquetFile(node.store.path(bucket, key)) as file:
+            return FileState(key, _values(key, keys), footer_columns(file.schema_arrow))
 
     parquet = [
         info.key for info in node.store.list(bucket, f"{table}/") if info.key.endswith(".parquet")
