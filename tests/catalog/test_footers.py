@@ -24,6 +24,17 @@ def store():
     return store
 
 
+def test_a_leaf_belongs_to_the_longest_name_that_its_path_begins_with(store):
+    """Both are columns: `a`, which has a leaf `c`, and `a.b`, a name with a dot."""
+    target = io.BytesIO()
+    table = pa.table({"a": [{"c": 1}], "a.b": ["x" * 1_000], "a.b.d": [2]})
+    pq.write_table(table, target, compression="none", use_dictionary=False, write_statistics=False)
+    store.put("lake", "dots.parquet", target.getvalue())
+    nested, dotted, more = read_footer(store, store.head("lake", "dots.parquet")).column_bytes
+    assert dotted > 1_000 > nested + more
+    assert nested > 0 < more
+
+
 def held():
     return sum(isinstance(each, pq.FileMetaData) for each in gc.get_objects())
 

@@ -2,7 +2,7 @@
 
 import gzip
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -83,20 +83,21 @@ def _column_bytes(metadata: Any, names: Sequence[str]) -> tuple[int, ...]:
     """Compressed bytes a top-level column, over all row groups and nested leaves."""
     at = {name: index for index, name in enumerate(names)}
     sizes = [0] * len(names)
-    for group_index in range(metadata.num_row_groups):
-        group = metadata.row_group(group_index)
-        for leaf in range(metadata.num_columns):
-            column = group.column(leaf)
-            path = column.path_in_schema
-            root = path.split(".", 1)[0]
-            owner = at[root if root in at else _owner(path, names)]
-            sizes[owner] += column.total_compressed_size
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    for leaf in range(metadata.num_columns if groups else 0):
+        chunks = [group.column(leaf) for group in groups]
+        owner = at[_owner(chunks[0].path_in_schema, at)]
+        sizes[owner] += sum(chunk.total_compressed_size for chunk in chunks)
     return tuple(sizes)
 
 
-def _owner(path: str, names: Sequence[str]) -> str:
-    """The top-level column of a leaf whose own name may hold dots."""
-    return max((name for name in names if path == name or path.startswith(f"{name}.")), key=len)
+def _owner(path: str, names: Collection[str]) -> str:
+    """The top-level column of a leaf: as names may hold dots, the longest part that is one."""
+    while path not in names:
+        path, dot, _ = path.rpartition(".")
+        if not dot:
+            raise ValueError("a leaf that belongs to no column")
+    return path
 
 
 def _text(source: BinaryIO) -> Footer | None:
