@@ -45,10 +45,10 @@ NICENESS = 5
 # input; where a bug or a bomb breaks it, the child alone meets the limit.
 MEMORY_SIZE_BYTES_MAX = 4 << 30
 
-# Arrow's own allocator keeps what it once had, for each thread: 53 MB for an object of 5 MB,
-# where the system's takes 20 and gives them back, no slower. Arrow reads this as it is loaded.
-# But the system's gives back too soon, by every object anew: to fault those pages in again took
-# a tenth of the processors' time. So it keeps them until the process is idle.
+# Arrow's own allocator keeps what it once had, for each thread and for ever: 53 MB for an object
+# of 5 MB. Arrow reads this as it is loaded. The system's gave pages back too soon, after every
+# object anew: to fault them in again took a tenth of the processors' time. So it keeps them, 35
+# MB for such an object, until the process is idle.
 ENVIRONMENT = {
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # the most that glibc allows; others don't ask
@@ -280,7 +280,7 @@ class _Inbox:
 def _give_memory_back() -> None:
     import pyarrow as pa
 
-    pa.default_memory_pool().release_unused()  # the system's: what malloc_trim gives
+    pa.system_memory_pool().release_unused()  # malloc_trim, which Python has no name for
 
 
 def _limit_memory(size_bytes_max: int) -> None:
