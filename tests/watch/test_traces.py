@@ -4,10 +4,9 @@ import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from opentelemetry.sdk import trace as sdk
 
 from lakelet.watch.traces import NoTraces, OtelTraces, open_traces
-
-sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="the otel extra is not installed")
 
 
 def test_off_by_default():

@@ -4,7 +4,9 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import awswrangler as wr
 import boto3
+import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
@@ -55,7 +57,6 @@ def test_a_partitioned_dataset(cpp_sdk: fs.S3FileSystem, bucket: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:The .* keyword in DataFrame")
 def test_awswrangler(s3_server: ServerThread, credentials: Credentials, bucket: str) -> None:
-    wr, pd = pytest.importorskip("awswrangler"), pytest.importorskip("pandas")
     session = boto3.Session(credentials.access_key_id, credentials.secret, None, "us-east-1")
     wr.config.s3_endpoint_url = s3_server.url
     try:
