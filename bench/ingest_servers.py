@@ -73,6 +73,7 @@ def _resolve(futures: list[Any]) -> None:
 
 def lakelet_app(folder: Path, faults: Faults) -> tuple[Any, Any]:
     """The real door: signatures, limits, log, and delivery of all that is accepted."""
+    from lakelet.node.body_process import BodyProcess
     from lakelet.node.ingestion import Ingestion
     from lakelet.store.clock import SystemClock
     from lakelet.store.disk import DiskObjectStore
@@ -98,7 +99,8 @@ def lakelet_app(folder: Path, faults: Faults) -> tuple[Any, Any]:
     ingestion.set_faults(pipeline.name, faults)
     keys = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
     app = build_app({"firehose": firehose_service(ingestion)}, credentials=keys, clock=clock)
-    return app, FastPuts(ingestion, credentials=keys, clock=clock).http_protocol()
+    puts = FastPuts(ingestion, credentials=keys, clock=clock, reader=BodyProcess())
+    return app, puts.http_protocol()
 
 
 def main() -> None:

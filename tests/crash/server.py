@@ -12,6 +12,7 @@ from pathlib import Path
 import uvloop
 
 from lakelet.model.pipeline import Pipeline, StreamSettings
+from lakelet.node.body_process import BodyProcess
 from lakelet.node.ingestion import Ingestion
 from lakelet.store.clock import SystemClock
 from lakelet.store.disk import DiskObjectStore
@@ -40,10 +41,13 @@ async def serve(folder: Path, port: int) -> None:
     ingestion, store = open_ingestion(folder)
     clock = SystemClock()
     app = build_app({"firehose": firehose_service(ingestion)}, credentials=None, clock=clock)
-    fast = FastPuts(ingestion, credentials=None, clock=clock)
+    reader = BodyProcess()
+    reader.start()  # as under load
+    fast = FastPuts(ingestion, credentials=None, clock=clock, reader=reader)
     server = Server(app, listen("127.0.0.1", port), http_protocol=fast.http_protocol())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
     await server.serve()
+    reader.close()
     ingestion.close(drain=True)
     store.close()
 

@@ -1,8 +1,10 @@
 """The fast way answers as the general one does: the same bytes are sent both ways."""
 
+import asyncio
 import base64
 import contextlib
 import gzip
+import hashlib
 import itertools
 import json
 import re
@@ -27,6 +29,7 @@ from lakelet.wire import firehose_fast
 from lakelet.wire.app import Served, build_app
 from lakelet.wire.firehose import firehose_service
 from lakelet.wire.firehose_fast import FastPuts
+from lakelet.wire.put_bodies import ReadBody, split_batch
 from lakelet.wire.server import ServerThread
 from tests.ingest.fakes import FakeStore, wait_until
 
@@ -115,10 +118,39 @@ def comparable(answer: Answer) -> tuple[int, dict[str, str], bytes]:
     return answer.status, headers, re.sub(rb"[0-9a-f]{48}|\d{20}", b"<id>", answer.body)
 
 
+class LateReader:
+    """Reads bodies as the process does that is started under load, and answers later."""
+
+    def __init__(self) -> None:
+        self.read_count = 0
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+
+    def read(self, parts, size_bytes, answer) -> bool:
+        body = b"".join(parts)
+        assert len(body) == size_bytes
+        usual = split_batch(body)
+        sha256 = hashlib.sha256(body).hexdigest().encode()
+        found = ReadBody(sha256, *usual) if usual else None
+        self.read_count += 1
+        loop = asyncio.get_running_loop()
+
+        def wait() -> None:
+            self.may_answer.wait(10)
+            loop.call_soon_threadsafe(answer, found)
+
+        threading.Timer(0.01, wait).start()
+        return True
+
+    def note_own_work(self, seconds: float) -> None:
+        raise AssertionError("every large body goes to the reader")
+
+
 class Node:
     """One ingestion behind both ways."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: LateReader | None = None) -> None:
+        self.reader = reader
         self.disk = FaultyFileSystem()
         self.ingestion = Ingestion(
             Pipeline(),
@@ -137,7 +169,13 @@ class Node:
             clock=clock,
             observer=self.served.append,
         )
-        fast = FastPuts(self.ingestion, credentials=keys, clock=clock, observer=self.served.append)
+        fast = FastPuts(
+            self.ingestion,
+            credentials=keys,
+            clock=clock,
+            observer=self.served.append,
+            reader=reader,
+        )
         self.general = ServerThread(app).start()
         self._app, self._protocol = app, fast.http_protocol()
         self.fast = self.another_fast()
@@ -151,10 +189,13 @@ class Node:
         self.ingestion.close(drain=False)
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Node]:
-    with contextlib.closing(Node()) as node:
+@pytest.fixture(scope="module", params=[False, True], ids=["in the loop", "elsewhere"])
+def shared(request) -> Iterator[Node]:
+    with contextlib.closing(Node(LateReader() if request.param else None)) as node:
         yield node
+
+
+READ_ELSEWHERE = pytest.mark.parametrize("shared", [True], indirect=True)
 
 
 @pytest.fixture
@@ -175,7 +216,15 @@ def taken(monkeypatch):
         outcomes.append(put is not None)
         return put
 
+    real_read = FastPuts.judge_read
+
+    def spy_read(self, *request):
+        put = real_read(self, *request)
+        outcomes.extend([True] if put else [])  # else it is judged once more
+        return put
+
     monkeypatch.setattr(FastPuts, "judge", spy)
+    monkeypatch.setattr(FastPuts, "judge_read", spy_read)
     return outcomes
 
 
@@ -233,8 +282,6 @@ def test_both_ways_answer_the_same(node, taken, sent, is_taken) -> None:
 
 
 def test_a_payload_hash_that_holds_goes_the_fast_way(node, taken) -> None:
-    import hashlib
-
     sha256 = hashlib.sha256(one()).hexdigest()
     sent = request(one(), extra={"X-Amz-Content-SHA256": sha256})
     (general,) = exchange(node.general.port, sent)
@@ -380,6 +427,54 @@ def test_a_sender_that_leaves_in_a_large_body_harms_nobody(node) -> None:
     (after,) = exchange(node.fast.port, request(one()))
     assert after.status == 200
     assert node.ingestion.position_next("clickstream") == before + 1
+
+
+def test_what_a_sender_sent_whole_before_it_left_is_taken(node, caplog) -> None:
+    before = node.ingestion.position_next("clickstream")
+    for keys in (KEYS, WRONG_KEYS):
+        with socket.create_connection(("127.0.0.1", node.fast.port), 10) as connection:
+            connection.sendall(request(LARGE, "PutRecordBatch", keys=keys))
+    wait_until(lambda: node.ingestion.position_next("clickstream") == before + 500)
+    (after,) = exchange(node.fast.port, request(LARGE, "PutRecordBatch"))
+    assert after.status == 200
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+@READ_ELSEWHERE
+def test_a_sender_is_held_while_its_body_is_read(node) -> None:
+    """What it sends meanwhile doesn't fill the memory, and is answered in its turn."""
+    node.reader.may_answer.clear()
+    large = request(LARGE, "PutRecordBatch")
+    with socket.create_connection(("127.0.0.1", node.fast.port), 10) as connection:
+        connection.settimeout(0.5)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            for _ in range(1000):
+                connection.sendall(large)
+                sent += 1
+        node.reader.may_answer.set()
+        connection.settimeout(10)
+        with connection.makefile("rb") as replies:
+            assert [read_answer(replies).status for _ in range(sent)] == [200] * sent
+
+
+@READ_ELSEWHERE
+@pytest.mark.parametrize(("keys", "status"), [(KEYS, 200), (WRONG_KEYS, 400)])
+def test_a_server_that_stops_answers_what_is_being_read(node, keys, status) -> None:
+    node.reader.may_answer.clear()
+    read_count = node.reader.read_count
+    server = node.another_fast()
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        connection.sendall(request(LARGE, "PutRecordBatch", keys=keys))
+        wait_until(lambda: node.reader.read_count > read_count)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        wait_until(lambda: refuses_connections(server.port))
+        node.reader.may_answer.set()
+        with connection.makefile("rb") as replies:
+            assert read_answer(replies).status == status
+            assert replies.read() == b""
+        stopping.join(10)
 
 
 def test_a_server_that_stops_answers_what_it_took(node, monkeypatch) -> None:

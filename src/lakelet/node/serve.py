@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lakelet.node.body_process import BodyProcess
 from lakelet.node.connect import DEFAULT_FOLDER
 from lakelet.node.doors import Application, Doors
 from lakelet.node.folder import DataFolder
@@ -82,16 +83,18 @@ def serve(
             warn_insecure(exposed=host not in _LOOPBACK)
 
     doors = build_doors(node, token, insecure=insecure, make_console=make_console)
+    reader = BodyProcess()
     fast_puts = FastPuts(
         node.ingestion,
         credentials=None if insecure else load_or_create(node.folder.keys),
         clock=node.clock,
         observer=node.measuring.request_served,
+        reader=reader,
     )
     server = Server(doors, listener, on_ready=on_ready, http_protocol=fast_puts.http_protocol())
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_until_told(server))
+            runner.run(_until_told(server, reader))
     finally:
         print_farewell(node)
         node.stop()
@@ -111,7 +114,7 @@ def calm_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-async def _until_told(server: Server) -> None:
+async def _until_told(server: Server, reader: BodyProcess) -> None:
     loop = asyncio.get_running_loop()
 
     def stop(*_: Any) -> None:
@@ -121,4 +124,7 @@ async def _until_told(server: Server) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-    await server.serve()
+    try:
+        await server.serve()
+    finally:
+        reader.close()

@@ -6,13 +6,14 @@ the log, and its answer leaves in one write: no ASGI messages, no task, no futur
 also anything about such a request that is not perfectly usual (another address, chunks, a
 Content-Encoding, a wrong signature, members that don't decode), is handed over to the
 general way untouched, so errors are told in one place only. tests/ingest/test_firehose_fast.py
-sends the same bytes both ways and compares. A large body goes past the HTTP parser
-(docs/decisions/0016).
+sends the same bytes both ways and compares. A large body goes past the HTTP parser, and under load
+another process reads it (docs/decisions/0016, 0017).
 
 Measured on two cores (bench/ingest.py): 3 times the requests a second for PutRecord.
 """
 
 import asyncio
+import hashlib
 import itertools
 import logging
 import random
@@ -37,7 +38,7 @@ from lakelet.wire.errors import to_answer
 from lakelet.wire.firehose import encode_responses, only_record_id
 from lakelet.wire.models import service_model, signing_name
 from lakelet.wire.protocol.json import JsonProtocol
-from lakelet.wire.put_bodies import split_batch
+from lakelet.wire.put_bodies import BodyReader, ReadBody, split_batch
 from lakelet.wire.sigv4 import CredentialStore
 from lakelet.wire.sigv4_usual import holds
 
@@ -57,6 +58,8 @@ _UNUSUAL = frozenset((b"content-encoding", b"transfer-encoding", b"expect", b"up
 _LARGE_BODY_BYTES = 32 * 1024
 _HEAD_SIZE_BYTES_MAX = 8 * 1024
 _PIECE_SIZE_BYTES_MIN = 16 * 1024
+# What may come behind a body that is being read elsewhere, before the sender has to wait.
+_EARLY_BYTES_MAX = 64 * 1024
 
 
 class SubmitDoor(Protocol):
@@ -98,9 +101,10 @@ class FastPuts:
         credentials: CredentialStore | None,
         clock: Clock,
         observer: Observer | None = None,
+        reader: BodyReader | None = None,
     ) -> None:
         self.ingestion, self.credentials, self.clock = ingestion, credentials, clock
-        self.observer = observer
+        self.observer, self.reader = observer, reader
         self.protocol = JsonProtocol()
         # A whole answer's own headers, as the protocol spells them: id and length to be filled in.
         sample = self.protocol.serialise(_operation("PutRecord").model, {}, "%b").headers
@@ -114,9 +118,7 @@ class FastPuts:
         """None where the general way must look at it."""
         operation = self.operations[target]
         try:
-            if self.credentials is not None and not holds(
-                headers, body, self.credentials, _SIGNING_NAME, self.clock.now()
-            ):
+            if not self._is_signed(headers, hashlib.sha256(body).hexdigest().encode()):
                 return None
             return _Put(operation, *operation.decode(body))
         except (LakeletError, msgspec.DecodeError, UnicodeDecodeError):
@@ -124,6 +126,23 @@ class FastPuts:
         except Exception:  # whatever it is, somebody waits for an answer
             logger.exception("a put could not be judged, and goes the general way")
             return None
+
+    def judge_read(
+        self, target: bytes, headers: Mapping[bytes, bytes], body: ReadBody
+    ) -> _Put | None:
+        """The same of a body that another process has read."""
+        try:
+            if not self._is_signed(headers, body.payload_sha256):
+                return None
+            return _Put(self.operations[target], body.stream, body.records)
+        except Exception:
+            logger.exception("a put could not be judged, and goes the general way")
+            return None
+
+    def _is_signed(self, headers: Mapping[bytes, bytes], payload_sha256: bytes) -> bool:
+        return self.credentials is None or holds(
+            headers, payload_sha256, self.credentials, _SIGNING_NAME, self.clock.now()
+        )
 
     def http_protocol(self) -> type[HttpToolsProtocol]:
         """For uvicorn's `http` setting."""
@@ -230,6 +249,7 @@ class _PutProtocol(HttpToolsProtocol):
     _values: Mapping[bytes, bytes] = MappingProxyType({})  # its headers
     _body: list[Buffer] | None = None  # what of it has come
     _missing_bytes = 0  # of a large one, which the parser does not see
+    _early: bytearray | None = None  # what came while another process reads a body; else None
     _resting_since = 0.0  # loop time; 0 while a request is under way
     _timer: asyncio.TimerHandle | None = None  # looks whether it rested too long
 
@@ -239,6 +259,11 @@ class _PutProtocol(HttpToolsProtocol):
         if self._missing_bytes and self._body is not None:
             self._unset_keepalive_if_required()
             self._collect(self._body, memoryview(data))
+            return
+        if self._early is not None:
+            self._early += data
+            if len(self._early) > _EARLY_BYTES_MAX:
+                self.flow.pause_reading()
             return
         # Cut anywhere, the parser reads the same.
         head_size = _head_size(data) if len(data) >= _LARGE_BODY_BYTES else 0
@@ -258,11 +283,46 @@ class _PutProtocol(HttpToolsProtocol):
         self._missing_bytes -= len(mine)
         if self._missing_bytes:
             return
-        self._judge(b"".join(parts))
-        if not self.transport.is_closing():
-            self.parser = _new_parser(self)
-            if after:
-                self.data_received(bytes(after))
+        if not self._read_elsewhere(parts, after):
+            began = perf_counter()
+            self._judge(b"".join(parts))
+            if self.puts.reader is not None:
+                self.puts.reader.note_own_work(perf_counter() - began)
+            self._go_on(after)
+
+    def _read_elsewhere(self, parts: list[Buffer], after: memoryview) -> bool:
+        """Whether another process reads this body. Meanwhile nothing else of this connection
+        is looked at: the parser still knows this request's head."""
+        reader, cycle = self.puts.reader, _Cycle()
+
+        def answer(body: ReadBody | None) -> None:
+            early, self._early = self._early or b"", None
+            is_gone = cycle.disconnected or self.transport.is_closing()
+            put = body and self.puts.judge_read(self._target, self._values, body)
+            if put:
+                self._submit(cycle, put)
+            else:
+                cycle.response_complete = True
+                if is_gone:
+                    return
+                self._judge(b"".join(parts))
+                # What the server said to the one that stood for it.
+                self.cycle.keep_alive &= cycle.keep_alive
+            self._go_on(early)
+
+        if reader is None or not reader.read(parts, self._length, answer):
+            return False
+        self._body, self._early = None, bytearray(after)
+        self.cycle = cycle  # type: ignore[assignment]
+        return True
+
+    def _go_on(self, after: Buffer) -> None:
+        """Behind a large body, which the parser has not seen the end of."""
+        if self.transport.is_closing():
+            return
+        self.parser = _new_parser(self)
+        if after:
+            self.data_received(bytes(after))
 
     def _judge(self, body: bytes) -> None:
         self._body = None
@@ -328,7 +388,7 @@ class _PutProtocol(HttpToolsProtocol):
 
         try:
             self.puts.ingestion.submit(put.stream, put.records, answer, self.loop)
-        except LakeletError as error:
+        except Exception as error:  # noqa: BLE001 - as below
             answer(error)
 
     def _answer(

@@ -10,14 +10,19 @@ decoded in one call, and the records come out joined. Any other body is not judg
 is left to the decoder that knows the whole of JSON (wire/decoders.py), and whatever is taken
 here gives the very same there. tests/wire/test_put_bodies.py compares them.
 
+The same is done by a process of its own where the event loop has too much of it (`ReadBody`,
+node/body_process.py).
+
 Measured, 500 records in 359 KB: 0.6 of the time of msgspec's decoder and a join (0.28 ms for
 0.46 on a quiet machine), with no object for each record and most of it without the GIL.
 """
 
 import binascii
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +32,7 @@ from pybase64 import b64decode
 
 from lakelet.ingest.limits import BATCH_RECORDS_MAX, RECORD_SIZE_BYTES_MAX
 from lakelet.ingest.records import Records
+from lakelet.model.ports import Buffer
 
 # Below it the decoder for any body is as fast: a vectorised pass has its fixed costs.
 _BODY_SIZE_BYTES_MIN = 16 * 1024
@@ -41,6 +47,7 @@ _BETWEEN = re.compile(
 )
 _TAIL = re.compile(rb'"[ \t\n\r]*\}[ \t\n\r]*\][ \t\n\r]*\}[ \t\n\r]*\Z')
 _TAIL_SIZE_MAX = 64
+_QUOTE = re.compile(b'"')
 
 _BRACE, _PAD, _PAD_TWICE = ord("{"), ord("="), 0x3D3D
 # What makes "A", which is six bits of nothing, of the paddings in a text's last two letters.
@@ -52,7 +59,31 @@ _BINARY = pa.binary()
 _NO_BOUNDS_CHECK = pc.TakeOptions(boundscheck=False)  # pieces are made here
 
 
-def split_batch(body: bytes) -> tuple[str, Records] | None:
+@dataclass(frozen=True, slots=True)
+class ReadBody:
+    """All that a usual body's request needs of it."""
+
+    payload_sha256: bytes  # hexadecimal
+    stream: str
+    records: Records
+
+
+class BodyReader(Protocol):
+    """Who reads large bodies elsewhere than in the event loop."""
+
+    def read(
+        self, parts: Sequence[Buffer], size_bytes: int, answer: Callable[[ReadBody | None], None]
+    ) -> bool:
+        """From the event loop. False: not now, read it yourself. Else `answer` is called in the
+        loop, later; with None where the body is not a usual one, or got lost on the way."""
+        ...
+
+    def note_own_work(self, seconds: float) -> None:
+        """The loop spent as long on a body that it read itself."""
+        ...
+
+
+def split_batch(body: Buffer) -> tuple[str, Records] | None:
     """The stream's name and its records; None where the body is not a usual one."""
     if len(body) < _BODY_SIZE_BYTES_MIN:
         return None
@@ -62,16 +93,17 @@ def split_batch(body: bytes) -> tuple[str, Records] | None:
         return None
     bounds = _texts(body, head.end(), tail.start())
     records = None if bounds is None else _decode(body, bounds)
-    return None if records is None else (head[1].decode(), records)
+    return None if records is None else (bytes(head[1]).decode(), records)
 
 
-def _texts(body: bytes, begin: int, end: int) -> _Bounds | None:
+def _texts(body: Buffer, begin: int, end: int) -> _Bounds | None:
     """Where each record's text begins and ends, from the first one's begin to the last one's
     end; None unless all that lies between the texts is the same separator."""
-    between = _BETWEEN.match(body, body.find(b'"', begin, end + 1))
+    first_end = _QUOTE.search(body, begin, end + 1)
+    between = _BETWEEN.match(body, first_end.start()) if first_end else None
     if between is None:
         return None
-    separator = between[0]
+    separator = bytes(between[0])
     stops = _positions(body, _BRACE, begin, end)
     stops -= separator.index(b"{")
     count, width = len(stops), len(separator)
@@ -87,7 +119,7 @@ def _texts(body: bytes, begin: int, end: int) -> _Bounds | None:
     return bounds
 
 
-def _positions(body: bytes, byte: int, begin: int, end: int) -> _Ints:
+def _positions(body: Buffer, byte: int, begin: int, end: int) -> _Ints:
     """Where a byte stands that is rare: the first one of each eight, and none in a last few
     that are less than eight."""
     is_there = np.frombuffer(body, np.uint8, (end - begin) // 8 * 8, begin) == byte
@@ -99,7 +131,7 @@ def _positions(body: bytes, byte: int, begin: int, end: int) -> _Ints:
     return found
 
 
-def _decode(body: bytes, bounds: _Bounds) -> Records | None:
+def _decode(body: Buffer, bounds: _Bounds) -> Records | None:
     """None where a text is empty, no Base64, or too long."""
     lengths = bounds[:, 1] - bounds[:, 0]
     of_all = int(np.bitwise_or.reduce(lengths - 4))  # its sign, and its low bits, are anyone's
@@ -130,7 +162,7 @@ def _decode(body: bytes, bounds: _Bounds) -> Records | None:
     return Records(sizes.astype("<u4").tobytes(), memoryview(_gathered(decoded, bounds)))
 
 
-def _gathered(data: bytes, bounds: _Bounds) -> Any:
+def _gathered(data: Buffer, bounds: _Bounds) -> Any:
     """The pieces, joined; a new Arrow buffer. Arrow copies 500 in 0.03 ms, slices and a join
     take 0.1: pieces and what is between them are an array, of which every second is taken."""
     count = len(bounds)

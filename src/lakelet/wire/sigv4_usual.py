@@ -41,7 +41,7 @@ class _Client:
 
 def holds(
     headers: Mapping[bytes, bytes],
-    body: bytes,
+    payload_sha256: bytes,
     credentials: CredentialStore,
     service: str,
     now: datetime,
@@ -50,6 +50,7 @@ def holds(
 
     Args:
         headers: names in lower case; none of them came twice.
+        payload_sha256: of the body, in hexadecimal.
     """
     before, _, signature = headers.get(b"authorization", b"").rpartition(b"Signature=")
     client = _client(before)
@@ -65,7 +66,6 @@ def holds(
     if stamp[:8] != client.date or not -SKEW_MAX <= now - at <= SKEW_MAX:
         return False
     values = [_canonical(headers.get(name, b"")) for name in client.signed_headers]
-    payload_sha256 = hashlib.sha256(body).hexdigest().encode()
     canonical = client.canonical % (*values, payload_sha256)
     to_sign = client.to_sign % (stamp, hashlib.sha256(canonical).hexdigest().encode())
     key = _key(secret, scope.date, scope.region, scope.service)
