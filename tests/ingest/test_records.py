@@ -1,6 +1,6 @@
 """Joined records behave as the list that they were made of."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakelet.ingest.records import Records
@@ -30,6 +30,16 @@ def test_joined_they_follow_each_other(parts: list[list[bytes]]) -> None:
     assert joined == [record for part in parts for record in part]
 
 
+@given(st.lists(LISTS, max_size=9), st.integers(1, 200))
+def test_in_runs_they_stay_in_order_and_no_run_is_smaller_than_asked(parts, size_bytes) -> None:
+    runs = list(Records.in_runs(map(Records.of, parts), size_bytes))
+    assert [each for run in runs for each in run] == [each for part in parts for each in part]
+    assert all(run.size_bytes >= size_bytes for run in runs[:-1])
+    largest = max((sum(map(len, part)) for part in parts), default=0)
+    assert all(run.size_bytes < size_bytes + largest or not largest for run in runs)
+
+
+@settings(deadline=None)  # the first call of all makes Arrow get ready
 @given(LISTS, st.sampled_from([b"", b"\n", b"\r\n"]))
 def test_a_delimiter_after_each(given: list[bytes], delimiter: bytes) -> None:
     joined = bytes(Records.of(given).with_each(delimiter))

@@ -21,6 +21,10 @@ from lakelet.ingest.records import Records
 from lakelet.model.ports import Buffer
 
 
+# Single puts make frames of a few records each, a busy producer's are larger than this.
+_RUN_SIZE_BYTES = 256 * 1024
+
+
 def _no_schema(database: str, table: str) -> pa.Schema:
     raise InvalidArgument(
         f"the format conversion asks for table {database}.{table}, and there is no catalog.",
@@ -144,11 +148,12 @@ def _joined(
     group: str, frames: Sequence[Frame], delimiter: bytes, *, is_backup: bool = False
 ) -> Assembled:
     """As they were received, one after the other: nearly every stream's way."""
+    runs = list(Records.in_runs((frame.records for frame in frames), _RUN_SIZE_BYTES))
     return Assembled(
         group,
-        [frame.records.with_each(delimiter) for frame in frames],
-        sum(len(frame.records) for frame in frames),
-        sum(frame.records.count_blank() for frame in frames),
+        [run.with_each(delimiter) for run in runs],
+        sum(map(len, runs)),
+        sum(run.count_blank() for run in runs),
         is_backup=is_backup,
     )
 

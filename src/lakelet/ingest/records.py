@@ -6,7 +6,7 @@ Whoever wants single records takes them as from any sequence, and pays for what 
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import SupportsIndex, overload
 
@@ -52,6 +52,21 @@ class Records(Sequence[bytes]):
             b"".join([each.packed_sizes for each in parts]),
             b"".join([each.payload for each in parts]),
         )
+
+    @classmethod
+    def in_runs(cls, parts: "Iterable[Records]", size_bytes: int) -> "Iterator[Records]":
+        """Neighbours joined until they have that size. What is done to each costs more than the
+        copy, where parts are small."""
+        run: list[Records] = []
+        run_bytes = 0
+        for part in parts:
+            run.append(part)
+            run_bytes += part.size_bytes
+            if run_bytes >= size_bytes:
+                yield cls.joined(run)
+                run, run_bytes = [], 0
+        if run:
+            yield cls.joined(run)
 
     @property
     def size_bytes(self) -> int:

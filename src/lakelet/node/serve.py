@@ -13,6 +13,7 @@ from lakelet.node.connect import DEFAULT_FOLDER
 from lakelet.node.doors import Application, Doors
 from lakelet.node.folder import DataFolder
 from lakelet.node.runtime import Node
+from lakelet.node.without_pandas import do_without_pandas
 from lakelet.watch.logs import configure
 from lakelet.wire.credentials import load_or_create
 from lakelet.wire.firehose_fast import FastPuts
@@ -67,6 +68,8 @@ def serve(
     chosen = config or (Path("lakelet.toml") if Path("lakelet.toml").exists() else None)
     listener = listen(host, port)
     node = Node(DataFolder(root), config=chosen)
+    if not node.ingest_settings.functions:  # which may use pandas, with pyarrow too
+        do_without_pandas()
     restore_logging = configure(sink=node.watch.logs)
     token = secrets.token_urlsafe(24)
     load_or_create(node.folder.keys)

@@ -27,6 +27,7 @@ from typing import Any, BinaryIO, NoReturn, Protocol
 
 from lakelet.model.errors import LakeletError, Outcome
 from lakelet.model.manifest import Manifest
+from lakelet.node.without_pandas import do_without_pandas
 
 
 class Transform(Protocol):
@@ -235,6 +236,7 @@ def main() -> None:
     _limit_memory(MEMORY_SIZE_BYTES_MAX)
     requests, answers = _take_over_standard_streams()
     inbox = _Inbox(requests)
+    do_without_pandas()
     try:
         transform: Transform = inbox.get()()
     except Exception as error:  # noqa: BLE001 - the parent shall hear of any
