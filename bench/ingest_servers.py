@@ -15,8 +15,7 @@ import uvloop
 
 from lakelet.ingest.gate import Faults
 from lakelet.model.pipeline import Pipeline
-from lakelet.node.serve import calm_collector
-from lakelet.node.without_pandas import do_without_pandas
+from lakelet.node.interpreter import calm_collector, do_without_pandas, serve_first
 from lakelet.wire.server import Server, listen
 
 
@@ -114,6 +113,7 @@ def main() -> None:
         app, protocol = lakelet_app(folder, Faults())
     calm_collector()  # as `lakelet up` does; the bare server has it too
     do_without_pandas()
+    serve_first()
     server = Server(app, listen("127.0.0.1", port), http_protocol=protocol)
     uvloop.run(server.serve())
 

@@ -20,7 +20,6 @@ from lakelet.ingest.processors import apply_steps
 from lakelet.ingest.records import Records
 from lakelet.model.ports import Buffer
 
-
 # Single puts make frames of a few records each, a busy producer's are larger than this.
 _RUN_SIZE_BYTES = 256 * 1024
 

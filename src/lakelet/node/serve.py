@@ -12,8 +12,8 @@ from lakelet.node.body_process import BodyProcess
 from lakelet.node.connect import DEFAULT_FOLDER
 from lakelet.node.doors import Application, Doors
 from lakelet.node.folder import DataFolder
+from lakelet.node.interpreter import calm_collector, do_without_pandas, serve_first
 from lakelet.node.runtime import Node
-from lakelet.node.without_pandas import do_without_pandas
 from lakelet.watch.logs import configure
 from lakelet.wire.credentials import load_or_create
 from lakelet.wire.firehose_fast import FastPuts
@@ -70,6 +70,7 @@ def serve(
     node = Node(DataFolder(root), config=chosen)
     if not node.ingest_settings.functions:  # which may use pandas, with pyarrow too
         do_without_pandas()
+    serve_first()
     restore_logging = configure(sink=node.watch.logs)
     token = secrets.token_urlsafe(24)
     load_or_create(node.folder.keys)
@@ -104,17 +105,6 @@ def serve(
         restore_logging()
         # What stays frozen is never freed, and DuckDB's bindings complain of that on exit.
         gc.unfreeze()
-
-
-def calm_collector() -> None:
-    """Let Python look for reference cycles seldom, and never among what the start made.
-
-    A node makes few cycles and many short-lived objects: at full load the collector's
-    default pace took a fifteenth of the event loop's time (bench/ingest.py, PutRecord).
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 async def _until_told(server: Server, reader: BodyProcess) -> None:

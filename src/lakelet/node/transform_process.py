@@ -27,7 +27,7 @@ from typing import Any, BinaryIO, NoReturn, Protocol
 
 from lakelet.model.errors import LakeletError, Outcome
 from lakelet.model.manifest import Manifest
-from lakelet.node.without_pandas import do_without_pandas
+from lakelet.node.interpreter import do_without_pandas
 
 
 class Transform(Protocol):

@@ -1,4 +1,4 @@
-"""pandas, where there is one, is not loaded by processes that have no use for it."""
+"""What a node asks of Python, as far as it can be seen from outside."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def run(script: str) -> str:
 
 def test_pyarrow_looks_for_pandas_unless_told_otherwise() -> None:
     look = "import sys, pyarrow as pa\n{}\npa.array([1])\nprint('pandas' in sys.modules)"
-    told = "from lakelet.node.without_pandas import do_without_pandas\ndo_without_pandas()"
+    told = "from lakelet.node.interpreter import do_without_pandas\ndo_without_pandas()"
     assert run(look.format("")) == "True"
     assert run(look.format(told)) == "False"
     assert run(look.format(told + "\nimport pandas")) == "True"
@@ -42,7 +42,7 @@ def test_pyarrow_looks_for_pandas_unless_told_otherwise() -> None:
 
 def test_who_asks_for_pandas_afterwards_has_it() -> None:
     script = (
-        "from lakelet.node.without_pandas import do_without_pandas\ndo_without_pandas()\n"
+        "from lakelet.node.interpreter import do_without_pandas\ndo_without_pandas()\n"
         "import pyarrow as pa\nprint(len(pa.table({'a': [1, 2]}).to_pandas()))"
     )
     assert run(script) == "2"
