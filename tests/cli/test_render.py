@@ -1,6 +1,7 @@
 """What a terminal shows of strangers' text, and of answers wider than itself."""
 
 import io
+import re
 
 import pyarrow as pa
 import pytest
@@ -61,3 +62,34 @@ def test_a_value_of_megabytes_is_cut_and_says_so(value):
     text = shown(lambda console: render.answer(console, pa.table({"raw": [value]})))
     assert len(text) < 10_000
     assert "4,999,000more" in "".join(text.split())
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_counts_of_progress_are_whole_on_any_terminal(width):
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    status = {
+        "stream": {
+            "accepted_records": 50_000,
+            "accepted_bytes": 25_000_000,
+            "buffered_records": 0,
+            "delivered_objects": 12,
+        },
+        "ledger": {
+            "events": 50_000,
+            "rows": 49_000,
+            "duplicates": 400,
+            "quarantined": {"json.invalid": 312, "field.required_is_missing": 288},
+        },
+        "crawl": {"pending": False},
+        "tables": [{"name": "events", "partitions": 4}],
+    }
+    with render.stage_progress(console, 50_000) as draw:
+        draw(status)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", console.file.getvalue())
+    last = [line for line in text.splitlines() if line][-5:]
+    counts = {"quarantined": "600/600"}
+    for stage in ("accepted", "delivered", "transformed", "quarantined", "crawled"):
+        (line,) = [each for each in last if stage in each]
+        assert counts.get(stage, "50000/50000") in line
+        assert len(line) <= width
+        assert "0:00:0" in line

@@ -244,15 +244,19 @@ def stage_progress(
 ) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """A bar a stage; call what you get with each new status."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
+    # What is short of room shortens the notes, of which the others are no part.
+    note = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     progress = Progress(
         TextColumn("{task.description:>12}"),
-        BarColumn(36),
+        BarColumn(36 if console.width >= 100 else 16),
         MofNCompleteColumn(),
-        TextColumn("[dim]{task.fields[note]}[/dim]"),
+        TextColumn("[dim]{task.fields[note]}[/dim]", table_column=note),
         TimeElapsedColumn(),
         console=console,
         refresh_per_second=12,
+        expand=True,
     )
     names = ("accepted", "delivered", "transformed", "quarantined", "crawled")
     with progress:
