@@ -26,6 +26,14 @@ def calm_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+def give_memory_back() -> None:
+    """What the allocator keeps of what was freed goes to the system. Milliseconds; the memory is
+    faulted in again where it is needed."""
+    import pyarrow as pa
+
+    pa.system_memory_pool().release_unused()  # malloc_trim, which Python has no name for
+
+
 class _Hidden:
     """A finder that says that there is no pandas."""
 

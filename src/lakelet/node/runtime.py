@@ -28,6 +28,7 @@ from lakelet.node import faults as _faults  # noqa: F401 - its operation is foun
 from lakelet.node.crawls import CrawlRunner
 from lakelet.node.folder import DataFolder, Holder
 from lakelet.node.ingestion import Ingestion
+from lakelet.node.interpreter import give_memory_back
 from lakelet.node.lake_operations import settle_swaps
 from lakelet.node.ledger import LedgerIndex
 from lakelet.node.measuring import Measuring
@@ -169,6 +170,7 @@ class Node:
                 Round("alarms", 60, self._judge),
                 Round("retention", 3600, self._expire),
                 Round("tidy", 3600, self.watch.tidy),
+                Round("memory", 30, give_memory_back),
                 Round("settle", 60, lambda: settle_swaps(self)),
             ],
         )

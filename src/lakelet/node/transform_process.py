@@ -27,7 +27,7 @@ from typing import Any, BinaryIO, NoReturn, Protocol
 
 from lakelet.model.errors import LakeletError, Outcome
 from lakelet.model.manifest import Manifest
-from lakelet.node.interpreter import do_without_pandas
+from lakelet.node.interpreter import do_without_pandas, give_memory_back
 
 
 class Transform(Protocol):
@@ -56,6 +56,8 @@ ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
 }
 IDLE_SECONDS = 1.0
+# Never idle so long, it keeps what lies between pieces that are in use: 3 MB more each minute.
+KEPT_SECONDS_MAX = 10.0
 
 _LENGTH = struct.Struct(">I")
 
@@ -259,16 +261,23 @@ class _Inbox:
         self._stream = stream
         self._items: list[Any] = []
         self._filled = threading.Semaphore(0)
+        self._given_back_at = time.monotonic()
         threading.Thread(target=self._fill, daemon=True, name="requests").start()
 
     def get(self) -> Any:
         if not self._filled.acquire(timeout=IDLE_SECONDS):
-            _give_memory_back()
+            self._give_memory_back()
             self._filled.acquire()
+        elif time.monotonic() > self._given_back_at + KEPT_SECONDS_MAX:
+            self._give_memory_back()
         message = self._items.pop(0)
         if message is None:  # closed in order, between objects
             os._exit(0)
         return message
+
+    def _give_memory_back(self) -> None:
+        give_memory_back()
+        self._given_back_at = time.monotonic()
 
     def _fill(self) -> None:
         try:
@@ -277,12 +286,6 @@ class _Inbox:
                 self._filled.release()
         except EOFError:
             os._exit(1)  # the parent is gone: nobody waits for what we are doing
-
-
-def _give_memory_back() -> None:
-    import pyarrow as pa
-
-    pa.system_memory_pool().release_unused()  # malloc_trim, which Python has no name for
 
 
 def _limit_memory(size_bytes_max: int) -> None:
