@@ -237,6 +237,21 @@ def test_it_ends_when_there_is_no_work_and_not_before(monkeypatch) -> None:
     run(test)
 
 
+def test_one_that_hangs_is_killed_and_who_waits_is_answered(monkeypatch, caplog) -> None:
+    monkeypatch.setattr(body_process, "IDLE_SECONDS", 0.5)
+
+    async def test() -> None:
+        async with started() as reader:
+            pid = reader.pid
+            assert await asked(reader, USUAL)
+            os.kill(pid, signal.SIGSTOP)
+            assert await asked(reader, USUAL) is None
+            assert "has not moved" in caplog.text
+            await until(lambda: not is_running(pid))
+
+    run(test)
+
+
 def test_closing_answers_who_waits_and_leaves_no_process() -> None:
     async def test() -> None:
         async with started() as reader:

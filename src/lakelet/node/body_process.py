@@ -98,7 +98,7 @@ class BodyProcess:
         except OSError as error:
             _log.warning("no process to read bodies (%s): the event loop does it", error.strerror)
             return
-        self._timer = loop.call_later(IDLE_SECONDS, self._end_if_idle, loop, 0)
+        self._timer = loop.call_later(IDLE_SECONDS, self._look, loop, 0, 0)
 
     def close(self) -> None:
         """Returns once the process has ended. What it still has is answered with None."""
@@ -108,16 +108,20 @@ class BodyProcess:
             child.close()
             child.wait()
 
-    def _end_if_idle(self, loop: AbstractEventLoop, seen: int) -> None:
+    def _look(self, loop: AbstractEventLoop, taken: int, answered: int) -> None:
+        """Whether it has work, and does it."""
         child = self._child
         if child is None:
             return
-        if child.read_count == seen and child.is_ready:
+        if child.is_ready and child.taken_count == taken == child.answered_count:
             self._forget()
             child.close()
-        else:
-            count = child.read_count
-            self._timer = loop.call_later(IDLE_SECONDS, self._end_if_idle, loop, count)
+            return
+        if child.answered_count == answered < child.taken_count:
+            _log.warning("the process that reads bodies has not moved for %g s", IDLE_SECONDS)
+            child.kill()
+        counts = child.taken_count, child.answered_count
+        self._timer = loop.call_later(IDLE_SECONDS, self._look, loop, *counts)
 
     def _forget(self) -> None:
         self._child = None
@@ -133,7 +137,7 @@ class _Child:
         """Raises OSError."""
         self._loop, self._on_death = loop, on_death
         self.is_ready = False
-        self.read_count = 0
+        self.taken_count = self.answered_count = 0
         self._free = list(range(SLOTS))
         self._waiting: dict[int, tuple[_Answer, int]] = {}
         self._came = b""  # the beginning of what was found
@@ -168,8 +172,12 @@ class _Child:
         except OSError:  # it has died, of which `_hear` will hear
             return False
         self._waiting[slot] = answer, size_bytes
-        self.read_count += 1
+        self.taken_count += 1
         return True
+
+    def kill(self) -> None:
+        """`_hear` will hear of it."""
+        self._process.kill()
 
     def close(self) -> None:
         """It ends as it sees its socket closed; whoever waits is answered with None."""
@@ -218,6 +226,7 @@ class _Child:
         if kind == _READY:
             self.is_ready = True
             return
+        self.answered_count += 1
         answer, body_size = self._waiting.pop(slot)
         begin = slot * _SLOT_SIZE_BYTES
         body = None
