@@ -42,7 +42,9 @@ async def serve(folder: Path, port: int) -> None:
     clock = SystemClock()
     app = build_app({"firehose": firehose_service(ingestion)}, credentials=None, clock=clock)
     reader = BodyProcess()
-    reader.start()  # as under load
+    reader.start()  # as under load; it reads from the first large batch on
+    while not reader.is_ready and reader.pid:
+        await asyncio.sleep(0.01)
     fast = FastPuts(ingestion, credentials=None, clock=clock, reader=reader)
     server = Server(app, listen("127.0.0.1", port), http_protocol=fast.http_protocol())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
