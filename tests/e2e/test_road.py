@@ -30,7 +30,9 @@ def ask(node: RunningNode, sql: str) -> list[list[str | None]]:
     query_id = athena.start_query_execution(QueryString=sql, WorkGroup="clickstream")[
         "QueryExecutionId"
     ]
+    deadline = time.monotonic() + 60
     while True:
+        assert time.monotonic() < deadline, "the query did not end"
         status = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]
         if status["State"] not in ("QUEUED", "RUNNING"):
             break

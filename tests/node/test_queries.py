@@ -47,7 +47,10 @@ def test_a_stop_cancels_what_will_not_end(tmp_path):
     )
     execution_id = node.engine.start(endless, workgroup="clickstream")
     node.queries.submit(execution_id)
-    while node.engine.get(execution_id)["Status"]["State"] != "RUNNING":
+    deadline = time.monotonic() + 60
+    while (state := node.engine.get(execution_id)["Status"]["State"]) != "RUNNING":
+        assert state == "QUEUED"
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     node.queries.stop(grace_seconds=0.1)
     assert node.engine.get(execution_id)["Status"]["State"] == "CANCELLED"
