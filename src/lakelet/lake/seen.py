@@ -41,7 +41,7 @@ BUCKETS_PER_WINDOW = 4
 # Runs of like size merge when there are so many: more means fewer rewrites, more lookups.
 MERGE_COUNT = 8
 # Of a merge, how many are in memory at once: 100 bytes each. Runs grow to gigabytes.
-_PART_KEYS = 1 << 18
+_PART_KEYS = 1 << 16
 _SUFFIX = ".run"
 
 U64 = npt.NDArray[np.uint64]
