@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,31 @@ def test_a_second_process_starts_only_while_the_first_is_busy(queue, tmp_path):
     assert len({details["pid"] for details in done}) == 2
     # The first may have begun before the second was there.
     assert not all(details["alone"] for details in done[5:])
+
+
+def test_a_second_process_that_nobody_needs_any_more_ends(queue, tmp_path, monkeypatch):
+    monkeypatch.setattr("lakelet.node.worker.SPARE_SECONDS_MAX", 0.3)
+    done = []
+    worker = Worker(
+        queue,
+        setups.Scripted(str(tmp_path)),
+        ManualClock(),
+        processes=2,
+        on_done=lambda manifest: done.append(manifest.details["pid"]),
+    )
+    worker.start()
+    for meeting in range(2):
+        queue.enqueue_all((RAW, f"meet/{n}", f"e{meeting}") for n in range(2))
+        assert worker.drain(WAIT)
+        running = set(done[-2:])
+        assert len(running) == 2
+        until(lambda: sum(map(is_running, running)) < 2)  # noqa: B023 - called at once
+        time.sleep(0.6)  # the first one stays, however long it rests
+        assert sum(map(is_running, running)) == 1
+        for each in tmp_path.glob("meet-*"):
+            each.unlink()
+    worker.stop()
+    assert len(set(done)) == 3
 
 
 def test_a_transform_process_gives_memory_back(queue, monkeypatch):

@@ -7,8 +7,10 @@ that neither a hostile file nor Python's lock is felt by whoever acknowledges re
 import contextlib
 import functools
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 900.0  # as the Lambda function's longest run
 RESTART_DELAY_SECONDS = 5.0
 _IDLE_SECONDS_MAX = 60.0
+# A process beside the first that nobody needed for so long ends: it holds 60 MB.
+SPARE_SECONDS_MAX = 60.0
 # While others fill the cores, threads beside one's own only get in their way: 7 % by 5 MB
 # objects of text. Guess: with more than a third of a second's work one may outlast the others.
 _SMALL_SIZE_BYTES_MAX = 4 << 20  # as stored
@@ -217,9 +221,13 @@ class Worker:
         while not self._stopping:
             item = None
             try:
-                item = self._next(number)
+                is_spare = number > 0 and child is not None
+                item = self._next(number, SPARE_SECONDS_MAX if is_spare else None)
                 if item is not None:
                     self._attempt(item, transform)
+                elif child is not None and not self._stopping:
+                    self._end(child)
+                    child = None
             except Exception as error:  # noqa: BLE001 - the queue's own file: a full disk, mostly
                 self._rest(item, error)
         if child is not None:
@@ -236,10 +244,12 @@ class Worker:
             with contextlib.suppress(Exception):  # else its lease runs out
                 self._queue.release(item)
 
-    def _next(self, number: int) -> Item | None:
-        """The next item; None when stopping. While threads of lower numbers are idle it is
-        theirs: what one process can do, one process does, and its memory is all it takes."""
-        while True:
+    def _next(self, number: int, patience_seconds: float | None = None) -> Item | None:
+        """The next item; None when stopping, or where there was none in time. While threads of
+        lower numbers are idle it is theirs: what one process can do, one process does, and its
+        memory is all it takes."""
+        until = math.inf if patience_seconds is None else time.monotonic() + patience_seconds
+        while time.monotonic() < until:
             with self._changed:
                 if self._stopping:
                     return None
@@ -248,7 +258,9 @@ class Worker:
                 if item is not None:
                     self._note(running=(*self._stats.running, item.key))
                     return item
-                self._changed.wait(self._seconds_until_due() if is_wanted else _IDLE_SECONDS_MAX)
+                seconds = self._seconds_until_due() if is_wanted else _IDLE_SECONDS_MAX
+                self._changed.wait(max(0.0, min(seconds, until - time.monotonic())))
+        return None
 
     def _seconds_until_due(self) -> float:
         due_at = self._queue.next_due_at()
@@ -326,6 +338,10 @@ class Worker:
         return not self._stats.running and (due_at is None or due_at > self._clock.now())
 
     # --- who transforms ------------------------------------------------------------
+
+    def _end(self, child: TransformProcess) -> None:
+        self._children.remove(child)
+        child.close()
 
     def _replace(self, old: TransformProcess | None) -> TransformProcess:
         if old in self._children:
