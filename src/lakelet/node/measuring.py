@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _transform_log = logging.getLogger("lakelet.transform")
 _wire_log = logging.getLogger("lakelet.wire")
 
+_WEIGH_RATIO = 100
+_WEIGH_SECONDS_MAX = 3600.0
+
 
 class Measuring:
     """Callbacks and samplers over one node. Log lines carry keys and counts, never data."""
@@ -28,6 +31,7 @@ class Measuring:
         self._lock = threading.Lock()
         self._busy_seconds_told = 0.0
         self._unseen: list[RawObject] = []  # transformed, and not crawled yet
+        self._weigh_due = 0.0  # by the monotonic clock
 
     # --- happenings ---------------------------------------------------------------
 
@@ -117,10 +121,21 @@ class Measuring:
         node.watch.flush()
 
     def weigh(self) -> None:
-        """Every bucket's size: a listing, so by the hour."""
+        """Every bucket's size: a listing."""
+        began = self._node.clock.monotonic()
         for bucket in self._node.store.list_buckets():
-            sizes = [info.size_bytes for info in self._node.store.list(bucket)]
-            self._node.watch.meters.stored(bucket, sum(sizes), len(sizes))
+            size_bytes = count = 0
+            for info in self._node.store.list(bucket):
+                size_bytes += info.size_bytes
+                count += 1
+            self._node.watch.meters.stored(bucket, size_bytes, count)
+        now = self._node.clock.monotonic()
+        self._weigh_due = now + min(_WEIGH_SECONDS_MAX, (now - began) * _WEIGH_RATIO)
+
+    def weigh_again(self) -> None:
+        """So often that it takes a hundredth of the time: a small lake's size is never old."""
+        if self._node.clock.monotonic() >= self._weigh_due:
+            self.weigh()
 
 
 def _partitions(lines: list[str]) -> int:

@@ -166,7 +166,7 @@ class Node:
             self.clock,
             [
                 Round("metrics", 1, self.measuring.sample),
-                Round("storage", 3600, self.measuring.weigh),
+                Round("storage", 60, self.measuring.weigh_again),
                 Round("alarms", 60, self._judge),
                 Round("retention", 3600, self._expire),
                 Round("tidy", 3600, self.watch.tidy),

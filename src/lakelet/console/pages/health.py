@@ -119,7 +119,9 @@ def _storage(known: Facts) -> Html:
     used = storage["disk_used_percent"]
     disk = "" if used is None else state("ok" if used < 90 else "bad", f"Disk {used:.0f} % full")
     if not storage["buckets"]:
-        return join(tag("p", disk), empty("Not weighed yet.", "Buckets are weighed each hour."))
+        return join(
+            tag("p", disk), empty("Not weighed yet.", "Buckets are weighed soon after the start.")
+        )
     rows = [
         (
             one["bucket"],
