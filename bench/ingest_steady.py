@@ -28,6 +28,8 @@ from statistics import mean
 from ingest import BATCH, body_of, event
 from lakelet.node.connect import connect
 
+# Not ten: so often a transform process gives memory back, and samples drifted through its swing.
+SAMPLE_SECONDS, PRINTED_EVERY = 0.7, 14
 INTERVAL_SECONDS = 10
 DECLARATION = f"version = 1\n[stream]\nbuffer_interval_seconds = {INTERVAL_SECONDS}\n"
 
@@ -65,13 +67,14 @@ def watch(node: subprocess.Popen[bytes], data: Path, minutes: float) -> list[Sam
                 stream["oldest_seconds"],
             )
             samples.append(sample)
-            print(
-                f"{sample.seconds:6.0f} s {sample.own_bytes / 1e6:8.0f} MB of memory"
-                f"{sample.buffered_bytes / 1e6:8.1f} MB buffered"
-                f"{sample.oldest_age_seconds:6.1f} s oldest",
-                flush=True,
-            )
-            time.sleep(10)
+            if len(samples) % PRINTED_EVERY == 1:
+                print(
+                    f"{sample.seconds:6.0f} s {sample.own_bytes / 1e6:8.0f} MB of memory"
+                    f"{sample.buffered_bytes / 1e6:8.1f} MB buffered"
+                    f"{sample.oldest_age_seconds:6.1f} s oldest",
+                    flush=True,
+                )
+            time.sleep(SAMPLE_SECONDS)
     return samples
 
 
