@@ -221,33 +221,76 @@ def test_on_one_core_or_where_it_cannot_start_the_loop_goes_on_alone(monkeypatch
     run(test)
 
 
-def test_it_ends_when_there_is_no_work_and_not_before(monkeypatch) -> None:
-    monkeypatch.setattr(body_process, "IDLE_SECONDS", 0.5)
-
+def test_it_ends_when_there_is_no_work_and_not_before() -> None:
     async def test() -> None:
         async with started() as reader:
             pid = reader.pid
-            for _ in range(20):
+            reader.look()  # it has just become ready
+            for _ in range(3):
                 await asked(reader, USUAL)
-                await asyncio.sleep(0.05)
+                reader.look()
+                assert reader.pid == pid
+            answer = asked(reader, USUAL)
+            reader.look()  # it has something to do
             assert reader.pid == pid
-            await until(lambda: reader.pid is None)
+            assert await answer
+            reader.look()
+            assert reader.pid == pid
+            reader.look()
+            assert reader.pid is None
             await until(lambda: not is_running(pid))
 
     run(test)
 
 
-def test_one_that_hangs_is_killed_and_who_waits_is_answered(monkeypatch, caplog) -> None:
-    monkeypatch.setattr(body_process, "IDLE_SECONDS", 0.5)
+def test_it_is_looked_at_by_itself(monkeypatch) -> None:
+    monkeypatch.setattr(body_process, "IDLE_SECONDS", 0.01)
 
+    async def test() -> None:
+        reader = BodyProcess()
+        looks = []
+        monkeypatch.setattr(reader, "look", lambda: looks.append(reader.pid))
+        reader.start()
+        await until(lambda: len(looks) > 2)
+        assert set(looks) == {reader.pid}
+        reader.close()
+        count = len(looks)
+        await asyncio.sleep(0.05)
+        assert len(looks) == count
+
+    run(test)
+
+
+def test_one_that_hangs_is_killed_and_who_waits_is_answered(caplog) -> None:
     async def test() -> None:
         async with started() as reader:
             pid = reader.pid
             assert await asked(reader, USUAL)
+            reader.look()
             os.kill(pid, signal.SIGSTOP)
-            assert await asked(reader, USUAL) is None
+            answer = asked(reader, USUAL)
+            reader.look()  # which it may have been given a moment ago
+            assert "has not moved" not in caplog.text
+            reader.look()
             assert "has not moved" in caplog.text
+            assert await answer is None
             await until(lambda: not is_running(pid))
+
+    run(test)
+
+
+def test_one_that_never_becomes_ready_is_killed(caplog) -> None:
+    async def test() -> None:
+        reader = BodyProcess()
+        reader.start()
+        pid = reader.pid
+        os.kill(pid, signal.SIGSTOP)
+        reader.look()
+        assert reader.pid == pid
+        reader.look()
+        assert "has not moved" in caplog.text
+        await until(lambda: reader.pid is None)
+        await until(lambda: not is_running(pid))
 
     run(test)
 

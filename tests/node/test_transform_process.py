@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -44,7 +45,15 @@ def test_memory_is_given_back_when_idle_and_once_for_each_rest(node, returns, mo
     inbox, writer = node
     for number in range(3):
         seen = len(returns)
-        threading.Timer(0.2, _write, (writer, number)).start()
+
+        def write_after_a_rest() -> None:
+            deadline = time.monotonic() + 30
+            while len(returns) == seen and time.monotonic() < deadline:  # noqa: B023 - ends before
+                time.sleep(0.01)
+            time.sleep(0.2)  # in which a second return would be seen
+            _write(writer, number)  # noqa: B023
+
+        threading.Thread(target=write_after_a_rest, daemon=True).start()
         assert inbox.get() == number
         assert len(returns) == seen + 1
 

@@ -63,6 +63,7 @@ class BodyProcess:
         self._is_needless = not hasattr(os, "memfd_create") or (os.cpu_count() or 1) < 2
         self._window_began = self._spent_seconds = self._start_not_before = 0.0
         self._timer: TimerHandle | None = None
+        self._seen: tuple[int, bool] | None = None  # by the last look at this child
 
     @property
     def pid(self) -> int | None:
@@ -98,7 +99,8 @@ class BodyProcess:
         except OSError as error:
             _log.warning("no process to read bodies (%s): the event loop does it", error.strerror)
             return
-        self._timer = loop.call_later(IDLE_SECONDS, self._look, loop, 0, 0)
+        self._seen = None
+        self._timer = loop.call_later(IDLE_SECONDS, self._look_again, loop)
 
     def close(self) -> None:
         """Returns once the process has ended. What it still has is answered with None."""
@@ -108,20 +110,25 @@ class BodyProcess:
             child.close()
             child.wait()
 
-    def _look(self, loop: AbstractEventLoop, taken: int, answered: int) -> None:
-        """Whether it has work, and does it."""
-        child = self._child
+    def look(self) -> None:
+        """Ends a process that has had nothing to do since the look before, and kills one that has
+        owed something since and given nothing."""
+        child, before = self._child, self._seen
         if child is None:
             return
-        if child.is_ready and child.taken_count == taken == child.answered_count:
-            self._forget()
-            child.close()
+        self._seen = now = child.answered_count, child.owes
+        if before is None or now[0] != before[0]:
             return
-        if child.answered_count == answered < child.taken_count:
+        if before[1]:
             _log.warning("the process that reads bodies has not moved for %g s", IDLE_SECONDS)
             child.kill()
-        counts = child.taken_count, child.answered_count
-        self._timer = loop.call_later(IDLE_SECONDS, self._look, loop, *counts)
+        elif not child.owes:
+            self._forget()
+            child.close()
+
+    def _look_again(self, loop: AbstractEventLoop) -> None:
+        self._timer = loop.call_later(IDLE_SECONDS, self._look_again, loop)
+        self.look()
 
     def _forget(self) -> None:
         self._child = None
@@ -137,7 +144,7 @@ class _Child:
         """Raises OSError."""
         self._loop, self._on_death = loop, on_death
         self.is_ready = False
-        self.taken_count = self.answered_count = 0
+        self.answered_count = 0
         self._free = list(range(SLOTS))
         self._waiting: dict[int, tuple[_Answer, int]] = {}
         self._came = b""  # the beginning of what was found
@@ -158,6 +165,11 @@ class _Child:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def owes(self) -> bool:
+        """To say that it is ready is the first of its answers."""
+        return not self.is_ready or bool(self._waiting)
+
     def read(self, parts: Sequence[Buffer], size_bytes: int, answer: _Answer) -> bool:
         if not self.is_ready or not self._free or size_bytes > _BODY_SIZE_BYTES_MAX:
             return False
@@ -172,7 +184,6 @@ class _Child:
         except OSError:  # it has died, of which `_hear` will hear
             return False
         self._waiting[slot] = answer, size_bytes
-        self.taken_count += 1
         return True
 
     def kill(self) -> None:
@@ -223,10 +234,10 @@ class _Child:
     def _take(
         self, slot: int, kind: int, count: int, size_bytes: int, stream: bytes, sha256: bytes
     ) -> None:
+        self.answered_count += 1
         if kind == _READY:
             self.is_ready = True
             return
-        self.answered_count += 1
         answer, body_size = self._waiting.pop(slot)
         begin = slot * _SLOT_SIZE_BYTES
         body = None
