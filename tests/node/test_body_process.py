@@ -19,6 +19,7 @@ import uvloop
 from lakelet.node import body_process
 from lakelet.node.body_process import SLOTS, BodyProcess
 from lakelet.wire.put_bodies import ReadBody, split_batch
+from tests.node.processes import is_running
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "memfd_create"), reason="this system shares no memory this way"
@@ -66,14 +67,6 @@ def asked(reader: BodyProcess, body: bytes) -> "asyncio.Future[ReadBody | None]"
     answer = asyncio.get_running_loop().create_future()
     assert reader.read([body[:1000], memoryview(body)[1000:]], len(body), answer.set_result)
     return answer
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_bodies_are_found_as_the_loop_finds_them() -> None:
@@ -301,7 +294,7 @@ def test_closing_answers_who_waits_and_leaves_no_process() -> None:
             pid = reader.pid
             answers = [asked(reader, USUAL) for _ in range(SLOTS)]
             reader.close()
-            assert not is_running(pid)
+            assert not Path(f"/proc/{pid}").exists()  # reaped as well
             assert len(await asyncio.gather(*answers)) == SLOTS
 
     run(test)

@@ -16,6 +16,7 @@ from lakelet.node.worker import Worker
 from lakelet.store.clock import SystemClock
 from lakelet.testing.clock import ManualClock
 from tests.node import setups
+from tests.node.processes import is_running
 
 RAW = "clickstream-raw"
 WAIT = 60  # seconds before a test is called stuck; none of it is slept
@@ -284,15 +285,6 @@ def test_a_process_ends_when_its_parent_is_killed(tmp_path):
     parent.wait()
     until(lambda: not is_running(child))
     parent.stdout.close()
-
-
-def is_running(pid):
-    """A zombie nobody reaps has ended too."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return status.rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def until(condition):
