@@ -178,6 +178,21 @@ def test_keys_that_no_file_can_have_are_refused(store: DiskObjectStore) -> None:
     assert keys(store, "x" * 300 + "/") == []
 
 
+def test_a_folder_of_many_tells_of_each_what_head_does(
+    store: DiskObjectStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(250):
+        store.put(BUCKET, f"day/{n:03d}", b"%d" % n, content_type=f"text/x-{n}")
+        store.put(BUCKET, f"day/{n:03d}-day/below", b"")
+    (root / BUCKET / "day" / "by-hand").write_bytes(b"hand")
+    keys = [*(f"day/{n:03d}" for n in range(250)), "day/by-hand"]
+    heads = [store.head(BUCKET, key) for key in keys]
+    monkeypatch.setattr(disk, "_md5_of", lambda path: pytest.fail(f"{path} was read again"))
+    folders, objects = store.list_folder(BUCKET, "day/")
+    assert folders == [f"day/{n:03d}-day/" for n in range(250)]
+    assert objects == heads
+
+
 # --- links and other files --------------------------------------------------------
 
 

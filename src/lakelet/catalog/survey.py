@@ -75,7 +75,8 @@ def survey(
             children, objects = look.listing(prefix)
             found.listed_count += 1
             wanted = [info for info in data_objects(objects) if keep(info.key)]
-            facts = _facts(store, memory, found, wanted, before, prefix, sample_size)
+            known_files = memory.files(bucket, prefix) if before else ()
+            facts = _facts(store, memory, found, wanted, known_files, prefix, sample_size)
             trusted = stamp if stamp is not None and stamp < now_ns - _SETTLED_NS else None
             if any(item.rows == UNOPENED for item in facts):
                 trusted = None  # a query must open what a sample did not
@@ -86,7 +87,7 @@ def survey(
                 _summary(facts),
                 facts,
             )
-            if before is None or _differs(before, state, memory, bucket):
+            if before is None or known_files != facts or _differs(before, state):
                 found.changed.append(prefix)
         found.folders[prefix] = state
         pending.extend(state.children)
@@ -99,12 +100,8 @@ def _last(prefix: str) -> str:
     return prefix.rstrip("/").rsplit("/", 1)[-1]
 
 
-def _differs(before: FolderState, now: FolderState, memory: FolderMemory, bucket: str) -> bool:
-    return (
-        before.children != now.children
-        or before.summary != now.summary
-        or memory.files(bucket, now.prefix) != now.files
-    )
+def _differs(before: FolderState, now: FolderState) -> bool:
+    return before.children != now.children or before.summary != now.summary
 
 
 def _facts(
@@ -112,13 +109,11 @@ def _facts(
     memory: FolderMemory,
     found: Survey,
     objects: Sequence[ObjectInfo],
-    before: FolderState | None,
+    known: Sequence[FileFacts],
     prefix: str,
     sample_size: int | None,
 ) -> tuple[FileFacts, ...]:
-    remembered = {}
-    if before is not None:
-        remembered = {facts.name: facts for facts in memory.files(found.bucket, prefix)}
+    remembered = {facts.name: facts for facts in known}
     facts: list[FileFacts] = []
     opened = 0
     for info in objects:

@@ -9,6 +9,7 @@ returns, and carries an ETag and metadata (`index.py`).
 
 import contextlib
 import hashlib
+import itertools
 import os
 import shutil
 import threading
@@ -31,6 +32,8 @@ from lakelet.store.places import Places, sync_folder
 from lakelet.store.walk import Child, Found, children, holds_objects, stat_child, walk
 
 PRIVATE_FOLDER = ".lakelet"  # no bucket can be called so
+
+_ROWS_AT_ONCE = 100  # of the index: a third of the time that one by one takes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -283,20 +286,23 @@ class DiskObjectStore:
     def folder_entries(
         self, bucket: str, prefix: str = "", *, start_after: str = ""
     ) -> Iterator[str | ObjectInfo]:
-        """One level, folders and objects together in key order, each looked at only when asked.
+        """One level, folders and objects together in key order, a few looked at only when asked.
 
         A folder comes up if any key in it lies after `start_after`.
         """
         folder_key = prefix[: prefix.rfind("/") + 1]
         folder = self._places.folder(bucket, folder_key)
-        for child in children(folder, folder_key) if folder else ():
-            if not child.key.startswith(prefix):
-                continue
-            if child.is_folder:
-                if holds_objects(child, start_after):
-                    yield child.key
-            elif child.key > start_after and (file := stat_child(child)):
-                yield self._info(bucket, file, self._index.get(bucket, child.key))
+        found = children(folder, folder_key) if folder else []
+        wanted = (child for child in found if child.key.startswith(prefix))
+        while page := [*itertools.islice(wanted, _ROWS_AT_ONCE)]:
+            files = [each.key for each in page if not each.is_folder and each.key > start_after]
+            rows = self._index.get_each(bucket, files)
+            for child in page:
+                if child.is_folder:
+                    if holds_objects(child, start_after):
+                        yield child.key
+                elif child.key > start_after and (file := stat_child(child)):
+                    yield self._info(bucket, file, rows.get(child.key))
 
     def folder_changed_at_ns(self, bucket: str, prefix: str) -> int | None:
         """The folder's modification time: each put below it, too, renames into a folder."""
