@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from lakelet.ingest.errors import LogUnavailable
+from lakelet.ingest.errors import DeliveryFailed, LogUnavailable
 from lakelet.model.pipeline import Pipeline, StreamSettings
 from lakelet.node.ingestion import Ingestion
 from lakelet.testing.clock import ManualClock
@@ -67,7 +67,7 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @rule()
     def deliver(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError, DeliveryFailed):
             self.ingestion.flush()
 
     @rule(puts=st.integers(0, 2))
@@ -100,7 +100,7 @@ class DeliveryMachine(RuleBasedStateMachine):
             self.ingestion._deliverer.on_delivered = die
         else:
             self.ingestion._ledger.finish = die  # type: ignore[method-assign]
-        with suppress(KeyboardInterrupt, OSError):
+        with suppress(KeyboardInterrupt, OSError, DeliveryFailed):
             self.ingestion.flush()
 
     @rule(prefix=st.sampled_from(["a/", "b/"]))

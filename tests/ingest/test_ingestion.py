@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lakelet.ingest.assemble import Toolbox
 from lakelet.ingest.errors import (
+    DeliveryFailed,
     InvalidArgument,
     LogUnavailable,
     ResourceInUse,
@@ -231,7 +233,7 @@ def test_a_bucket_that_fails_delays_and_loses_nothing(world) -> None:
     ingestion = world.start()
     world.store.fail_after = 0
     ingestion.put_blocking(NAME, [b"a"])
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DeliveryFailed, match="No space"):
         ingestion.flush()
     ingestion.put_blocking(NAME, [b"b"])
     world.store.fail_after = None
@@ -482,3 +484,82 @@ def test_a_disk_that_stalls_fills_no_memory(world, monkeypatch) -> None:
     wait_until(lambda: len(answers) == 16)
     assert not any(isinstance(each, BaseException) for each in answers)
     assert ingestion._runtime(NAME)._queued_bytes == 0
+
+
+# --- streams do not wait for each other ---------------------------------------------
+
+
+def create(ingestion: Ingestion, name: str, bucket: str, *, calls: str = "") -> None:
+    arn = f"arn:aws:lambda:us-east-1:000000000000:function:{calls}"
+    parameter = {"ParameterName": "LambdaArn", "ParameterValue": arn}
+    processors = [{"Type": "Lambda", "Parameters": [parameter]}] if calls else []
+    ingestion.streams.create(
+        {
+            "DeliveryStreamName": name,
+            "ExtendedS3DestinationConfiguration": {
+                "RoleARN": "arn:aws:iam::000000000000:role/x",
+                "BucketARN": f"arn:aws:s3:::{bucket}",
+                "BufferingHints": {"IntervalInSeconds": 0, "SizeInMBs": 1},
+                "ProcessingConfiguration": {"Enabled": bool(calls), "Processors": processors},
+            },
+        }
+    )
+
+
+def test_a_stream_that_cannot_be_delivered_keeps_no_other_from_a_flush(world) -> None:
+    ingestion = world.start()
+    world.store.missing_buckets.add("gone")
+    for name, bucket in (("aaa", "gone"), ("bbb", "lake"), ("ccc", "gone")):
+        create(ingestion, name, bucket)
+        ingestion.put_blocking(name, [name.encode()])
+    with pytest.raises(DeliveryFailed, match=r"aaa: no bucket gone.*; ccc: no bucket gone"):
+        ingestion.flush()
+    assert world.store.bodies.keys() == {("lake", key) for key in world.store.names()}
+    assert list(world.store.bodies.values()) == [b"bbb"]
+    with pytest.raises(DeliveryFailed):
+        ingestion.close(drain=True)
+    world.store.missing_buckets.clear()
+    world.start().flush()
+    assert sorted(world.store.bodies.values()) == [b"aaa", b"bbb", b"ccc"]
+
+
+def test_functions_that_take_their_time_hold_up_their_own_streams_alone(world) -> None:
+    may_answer, asked = threading.Event(), threading.Semaphore(0)
+
+    def slow(event, _context):
+        asked.release()
+        assert may_answer.wait(60)
+        return {"records": [{**each, "result": "Ok"} for each in event["records"]]}
+
+    ingestion = world.start(toolbox=Toolbox({"slow": slow}))
+    names = [f"slow-{n}" for n in range(6)]
+    for name in names:
+        create(ingestion, name, "lake", calls="slow")
+        ingestion.put_blocking(name, [name.encode()])
+    assert all(asked.acquire(timeout=20) for _ in names)
+    create(ingestion, "quick", "lake")
+    ingestion.put_blocking("quick", [b"q"])
+    wait_until(lambda: list(world.store.bodies.values()) == [b"q"])
+    may_answer.set()
+    wait_until(lambda: len(world.store.bodies) == 7)
+
+
+def test_what_is_no_exception_waits_and_is_told_like_one(world, monkeypatch, caplog) -> None:
+    ingestion = world.start()
+    attempts = []
+
+    def leave(*_args, **_kwargs):
+        attempts.append(1)
+        raise SystemExit(3)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "put", leave)
+        create(ingestion, "s", "lake")
+        ingestion.put_blocking("s", [b"a"])
+        wait_until(lambda: ingestion.stats()["s"].last_error == "SystemExit: 3")
+        ingestion._wake_watcher()
+        wait_until(lambda: not ingestion._is_woken)
+        assert len(attempts) == 1  # the clock stands still
+    assert "delivery of s failed, and will be tried again" in caplog.text
+    world.clock.advance(60)
+    wait_until(lambda: list(world.store.bodies.values()) == [b"a"])

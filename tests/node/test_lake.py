@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 import lakelet
+from lakelet.ingest.errors import DeliveryFailed
 from lakelet.model.errors import DataFolderError, DeclarationError, LakeletError
 
 PURCHASE = (
@@ -82,3 +83,31 @@ def test_an_own_declaration(tmp_path):
     config.write_text("[stream]\nbuffer_size_mb = 0\n")
     with pytest.raises(DeclarationError, match="line 2"):
         lakelet.open(tmp_path / "lake", config=config)
+
+
+def test_what_cannot_be_delivered_keeps_nothing_else_from_a_flush_or_a_stop(tmp_path):
+    count = "SELECT count(*) AS n FROM events"
+    lake = lakelet.open(tmp_path / "lake")
+    node = lake._caller._node
+    node.ingestion.streams.create(
+        {
+            "DeliveryStreamName": "astray",
+            "ExtendedS3DestinationConfiguration": {
+                "RoleARN": "arn:aws:iam::000000000000:role/x",
+                "BucketARN": "arn:aws:s3:::not-there-yet",
+            },
+        }
+    )
+    node.ingestion.put_blocking("astray", [b"later"])
+    lake.put([{"event_id": "e1", "event_type": "login"}])
+    with pytest.raises(DeliveryFailed, match="astray"):
+        lake.flush()
+    assert lake.query(count)["n"].to_pylist() == [1]
+    lake.put([{"event_id": "e2", "event_type": "login"}])
+    with pytest.raises(DeliveryFailed, match="astray"):
+        lake.close()
+    with lakelet.open(tmp_path / "lake") as lake:  # it let go of the folder
+        assert lake.query(count)["n"].to_pylist() == [2]
+        lake._caller._node.store.create_bucket("not-there-yet")
+        lake.flush()
+        assert len(list(lake._caller._node.store.list("not-there-yet"))) == 1

@@ -18,6 +18,13 @@ class LogDamaged(LakeletError):
     code = "log.damaged"
 
 
+class DeliveryFailed(LakeletError):
+    """A bucket, a table or a function did not do its part; the records stay in the log."""
+
+    code = "firehose.delivery"
+    outcome = Outcome.RETRY
+
+
 class InvalidArgument(LakeletError):
     code = "firehose.invalid_argument"
     aws_code = "InvalidArgumentException"

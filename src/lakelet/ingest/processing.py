@@ -70,6 +70,11 @@ class Processing:
             return first.delimiter
         return None
 
+    @property
+    def calls_function(self) -> bool:
+        """The user's code, which may take its time."""
+        return any(isinstance(step, InvokeFunction) for step in self.steps)
+
     def check_partition_keys(self, prefix: Prefix, *, is_partitioned: bool) -> None:
         """Raises InvalidArgument where a key is asked for that nothing makes."""
         if not is_partitioned:

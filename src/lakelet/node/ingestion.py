@@ -17,7 +17,7 @@ from pathlib import Path
 from lakelet.ingest.assemble import Toolbox
 from lakelet.ingest.database import Database
 from lakelet.ingest.delivery import Deliverer, OnDelivered
-from lakelet.ingest.errors import LogUnavailable, ServiceUnavailable
+from lakelet.ingest.errors import DeliveryFailed, LogUnavailable, ServiceUnavailable
 from lakelet.ingest.frame import Frame
 from lakelet.ingest.gate import Faults
 from lakelet.ingest.ledger import Delivery, Ledger
@@ -38,6 +38,10 @@ UNDELIVERED_BYTES_MAX = 1024 * 1024 * 1024
 
 # Deliveries compress and write: more threads than this only fight over two cores.
 _DELIVERY_THREADS = 4
+
+# Streams whose functions may be waited for at once, up to five minutes each: a function keeps
+# nobody else from delivering.
+_FUNCTION_THREADS = 32
 
 # How much they stand back (nice): a tenth of a processor that somebody else asks for. An
 # answer may not wait for a delivery, and a delivery may, up to what is bounded above.
@@ -88,6 +92,9 @@ class Ingestion:
         self._workers = ThreadPoolExecutor(
             _DELIVERY_THREADS, "lakelet-deliver", initializer=_stand_back
         )
+        self._callers = ThreadPoolExecutor(
+            _FUNCTION_THREADS, "lakelet-function", initializer=_stand_back
+        )
 
     # --- life ---------------------------------------------------------------------
 
@@ -115,6 +122,7 @@ class Ingestion:
         self._wake_watcher()
         self._watcher.join()
         self._workers.shutdown(wait=True)
+        self._callers.shutdown(wait=True)
         try:
             if drain:
                 self.flush()
@@ -223,12 +231,35 @@ class Ingestion:
         """Deliver everything accepted until now; returns when it is done.
 
         Raises:
-            LakeletError, OSError: the delivery's error; it is tried again as usual.
+            DeliveryFailed: of one stream or several; all others are delivered. It is tried
+            again as usual.
         """
         names = [stream] if stream else [each.name for each in self.streams]
-        for name in names:
+        failures: dict[str, Exception] = {}
+        for name in sorted(names, key=self._calls_function):
             runtime = self._runtime(name)
-            runtime.deliver_until(runtime.log.position_durable, self._deliver)
+            try:
+                runtime.deliver_until(runtime.log.position_durable, self._deliver)
+            except Exception as error:  # noqa: BLE001 - any store may stand behind this
+                self._note_failure(runtime, error)
+                failures[name] = error
+        if failures:
+            told = "; ".join(f"{name}: {error}" for name, error in failures.items())
+            raise DeliveryFailed(
+                f"What these streams hold could not be delivered: {told}",
+                hint="Nothing is lost: it stays in the data folder, and is tried again.",
+            ) from next(iter(failures.values()))
+
+    def _calls_function(self, name: str) -> bool:
+        stream = self.streams.find(name)
+        return stream is not None and stream.destination.processing.calls_function
+
+    def _note_failure(self, runtime: StreamRuntime, error: BaseException) -> None:
+        """The records stay in the log; the next attempt comes by itself."""
+        runtime.note_failure(error)
+        if self._observer:
+            self._observer.delivery_failed(runtime.name)
+        _log.warning("delivery of %s failed, and will be tried again: %s", runtime.name, error)
 
     def _watch(self) -> None:
         while self._is_open:
@@ -238,7 +269,8 @@ class Ingestion:
                 due_in = runtime.due_in(now)
                 if due_in is not None and due_in <= 0:
                     runtime.claim()
-                    self._workers.submit(self._deliver_due, runtime)
+                    is_slow = self._calls_function(runtime.name)
+                    (self._callers if is_slow else self._workers).submit(self._deliver_due, runtime)
                 elif due_in is not None:
                     wait = min(wait, due_in)
             with self._wake:
@@ -255,12 +287,8 @@ class Ingestion:
             runtime.deliver_due(self._deliver, lambda: self._is_open)
             if runtime.try_finish():
                 self._forget(runtime)
-        except Exception as error:  # noqa: BLE001 - any store may stand behind this
-            # The records stay in the log; the next attempt comes by itself.
-            runtime.note_failure(error)
-            if self._observer:
-                self._observer.delivery_failed(runtime.name)
-            _log.warning("delivery of %s failed, and will be tried again: %s", runtime.name, error)
+        except BaseException as error:  # noqa: BLE001 - or it would come back at once, unheard of
+            self._note_failure(runtime, error)
         finally:
             runtime.release()
             self._wake_watcher()

@@ -4,6 +4,7 @@ ingestion ──on_delivered──▶ queue ──▶ worker ──on_done──
 store (raw objects put by S3 clients) ──on_put──▶ queue
 """
 
+import contextlib
 import logging
 import os
 import shutil
@@ -200,13 +201,14 @@ class Node:
         """Drain: deliver what is buffered, transform what is delivered, crawl; then end."""
         self._caught_up.wait()
         self._rounds.stop()
-        self.ingestion.close(drain=True)
-        self.worker.drain()
-        self.worker.stop()
-        self.crawls.stop()
-        self.crawls.run_now()
-        self.queries.stop()
-        self.close()
+        with contextlib.ExitStack() as afterwards:  # each of them, whatever the one before raised
+            afterwards.callback(self.close)
+            afterwards.callback(self.queries.stop)
+            afterwards.callback(self.crawls.run_now)
+            afterwards.callback(self.crawls.stop)
+            afterwards.callback(self.worker.stop)
+            afterwards.callback(self.worker.drain)
+            self.ingestion.close(drain=True)
 
     def close(self) -> None:
         self.engine.close()
@@ -217,11 +219,14 @@ class Node:
         self.store.close()
         self.folder.release()
 
-    def flush(self) -> None:
-        """Everything accepted before this call is visible in SQL after it."""
-        self.ingestion.flush()
-        self.worker.drain()
-        self.crawls.run_now()
+    def flush(self, stream: str | None = None) -> None:
+        """Everything accepted before this call, of one stream or of all, is visible in SQL
+        after it. Raises DeliveryFailed."""
+        try:
+            self.ingestion.flush(stream)
+        finally:  # what could be delivered
+            self.worker.drain()
+            self.crawls.run_now()
 
     def is_disk_full(self) -> bool:
         return shutil.disk_usage(self.folder.root).free < DISK_FREE_BYTES_MIN

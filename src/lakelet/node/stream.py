@@ -275,7 +275,7 @@ class StreamRuntime:
         with suppress(OSError):
             self.log.discard(pending.cut.end_position)
 
-    def note_failure(self, error: Exception) -> None:
+    def note_failure(self, error: BaseException) -> None:
         """Wait longer after each failure in a row."""
         with self._lock:
             wait = min(_RETRY_SECONDS_MAX, _RETRY_SECONDS_FIRST * 2 ** min(self._failures, 10))
