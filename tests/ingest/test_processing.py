@@ -4,6 +4,9 @@ import base64
 import gzip
 import io
 import json
+import sys
+import threading
+import tracemalloc
 import zipfile
 
 import cramjam
@@ -11,12 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lakelet.ingest import function, processors
 from lakelet.ingest.assemble import Toolbox
 from lakelet.ingest.error_records import decode_failure
-from lakelet.ingest.errors import InvalidArgument
+from lakelet.ingest.errors import DeliveryFailed, InvalidArgument
 from lakelet.ingest.processors import split_json
 from lakelet.model.pipeline import Pipeline
 from lakelet.node.ingestion import Ingestion
+from lakelet.node.toolbox import key_fault
 from lakelet.testing.clock import ManualClock
 from lakelet.testing.files import FaultyFileSystem
 from tests.ingest.fakes import FakeStore
@@ -101,6 +106,8 @@ def test_the_delimiter_goes_after_each_record_even_if_it_has_one() -> None:
         (b'{"a":1}{"a":2}', [b'{"a":1}', b'{"a":2}']),
         (b'{"a": 1}\n{"a":"}{"}\r\n', [b'{"a": 1}', b'{"a":"}{"}']),
         (b'[{"a":1}, {"a":[1,2]}]', [b'{"a":1}', b'{"a":[1,2]}']),
+        (b'[{"a":1}] [{"a":2},3]\n4', [b'{"a":1}', b'{"a":2}', b"3", b"4"]),
+        (b"\xef\xbb\xbf1 2", [b"1", b"2"]),
         (b"[]", []),
         (b"  ", []),
         (b'"\xc3\xa9" 5', ['"é"'.encode(), b"5"]),
@@ -161,6 +168,112 @@ def test_cloudwatch_messages() -> None:
     assert bench.deliver(*packed) == {DATA: b"x\ny\n"}
 
 
+DEEP = b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("steps", "bad", "good"),
+    [
+        ([processor("RecordDeAggregation", SubRecordType="JSON")], DEEP, b'{"a":1}'),
+        (
+            [
+                processor("Decompression", CompressionFormat="GZIP"),
+                processor("CloudWatchLogProcessing", DataMessageExtraction="true"),
+            ],
+            gzip.compress(DEEP),
+            gzip.compress(b'{"messageType": "DATA_MESSAGE", "logEvents": [{"message": "x"}]}'),
+        ),
+        ([processor("MetadataExtraction", MetadataExtractionQuery="{a: .a}")], DEEP, b'{"a":1}'),
+    ],
+    ids=["split", "inflated", "queried"],
+)
+def test_a_record_nested_without_end_harms_no_other(steps, bad, good) -> None:
+    bench = Bench(*steps)
+    delivered = bench.deliver(good, bad, good)
+    assert delivered[DATA] in (b'{"a":1}' * 2, b"xx")
+    assert [base64.b64decode(f["rawData"]) for f in bench.failures()] == [bad]
+
+
+@pytest.mark.parametrize("record", [b"", b" ", b"[]", b"[ ]"])
+def test_a_record_without_any_part_is_counted(record) -> None:
+    bench = Bench(processor("RecordDeAggregation", SubRecordType="JSON"))
+    bench.ingestion.put_blocking("s", [record, b"1"])
+    bench.ingestion.flush("s")
+    assert bench.ingestion._ledger.dropped_records("s") == 1
+
+
+def test_a_bomb_fails_in_whichever_member_it_is(monkeypatch) -> None:
+    monkeypatch.setattr(processors, "_INFLATED_SIZE_BYTES_MAX", 1000)
+    bench = Bench(processor("Decompression", CompressionFormat="GZIP"))
+    fits = [gzip.compress(bytes(1000)), gzip.compress(bytes(600)) + gzip.compress(bytes(400))]
+    bombs = [gzip.compress(bytes(1001)), gzip.compress(b"x") + gzip.compress(bytes(1000))]
+    assert bench.deliver(*fits, *bombs)[DATA] == bytes(2000)
+    failures = bench.failures()
+    assert [base64.b64decode(f["rawData"]) for f in failures] == bombs
+    assert {f["errorMessage"] for f in failures} == {
+        "ValueError: it inflates to more than 1000 bytes"
+    }
+
+
+def test_of_a_bomb_no_more_is_inflated_than_may_be() -> None:
+    members = gzip.compress(b"x") + gzip.compress(bytes(200_000_000))
+    bench = Bench(processor("Decompression", CompressionFormat="GZIP"))
+    tracemalloc.start()
+    bench.deliver(members)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(bench.failures()) == 1
+    assert peak < 150_000_000
+
+
+@pytest.fixture
+def runs(monkeypatch) -> list[bytes]:
+    """Records of which two inflate to more than may be in memory at once."""
+    monkeypatch.setattr(processors, "_RUN_SIZE_BYTES", 1500)
+    return [json.dumps({"name": f"{n}" * 1000, "count": n}).encode() for n in range(5)]
+
+
+def test_what_inflates_to_much_is_delivered_in_several_objects(runs) -> None:
+    bench = Bench(
+        processor("Decompression", CompressionFormat="GZIP"), processor("AppendDelimiterToRecord")
+    )
+    bench.deliver(*map(gzip.compress, runs), b"no gzip")
+    bodies = [bench.store.bodies["lake", key] for key in bench.store.puts[:-1]]
+    assert [body.splitlines() for body in bodies] == [runs[:2], runs[2:4], runs[4:]]
+    assert len(bench.failures()) == 1
+
+
+def test_an_interrupted_delivery_of_several_objects_repeats_them(runs) -> None:
+    bench = Bench(processor("Decompression", CompressionFormat="GZIP"))
+    bench.store.fail_after = 2
+    bench.ingestion.put_blocking("s", [gzip.compress(each) for each in runs])
+    with pytest.raises(DeliveryFailed, match=r"s: .*No space"):
+        bench.ingestion.flush("s")
+    bench.store.fail_after = None
+    bench.ingestion.flush("s")
+    assert len(bench.store.bodies) == 3
+    deliveries = list(bench.ingestion.deliveries("s"))
+    assert {d.key for d in deliveries} == set(bench.store.names())
+    assert sorted(d.records for d in deliveries) == [1, 2, 2]
+
+
+def test_several_objects_of_parquet_and_of_partitions(runs) -> None:
+    config = conversion()
+    bench = Bench(
+        processor("Decompression", CompressionFormat="GZIP"),
+        processor("MetadataExtraction", MetadataExtractionQuery="{customer: (.count % 2)}"),
+        toolbox=Toolbox(schema_of=lambda *_: SCHEMA),
+        **{**config, **PARTITIONED},
+    )
+    bench.deliver(*map(gzip.compress, runs))
+    rows = {
+        key: [row["count"] for row in pq.read_table(io.BytesIO(body)).to_pylist()]
+        for (_, key), body in bench.store.bodies.items()
+    }
+    assert sorted(rows.values()) == [[0], [1], [2], [3], [4]]
+    assert {key[:3] for key, (count,) in rows.items() if count % 2} == {"c=1"}
+
+
 PARTITIONED = {
     "Prefix": "c=!{partitionKeyFromQuery:customer}/d=!{timestamp:yyyy-MM-dd}/",
     "DynamicPartitioningConfiguration": {"Enabled": True},
@@ -189,6 +302,22 @@ def test_dynamic_partitioning_by_jq() -> None:
     assert len(set(names)) == 3
 
 
+@pytest.mark.parametrize("value", ["y" * 300, "x" * 1100, "\0" * 100])
+def test_a_partition_whose_key_cannot_be_written_fails_its_own_records(value) -> None:
+    bench = Bench(
+        processor("MetadataExtraction", MetadataExtractionQuery="{customer: .c}"),
+        toolbox=Toolbox(key_fault=key_fault),
+        **PARTITIONED,
+    )
+    bad = [json.dumps({"c": value, "n": n}).encode() for n in range(2)]
+    delivered = bench.deliver(bad[0], b'{"c":"a"}', bad[1])
+    assert delivered["c=a/d=2026-03-09/"] == b'{"c":"a"}'
+    failures = bench.failures()
+    assert [base64.b64decode(f["rawData"]) for f in failures] == bad
+    assert {f["errorCode"] for f in failures} == {"DynamicPartitioning.InvalidPartitionKey"}
+    assert len(delivered) == 2
+
+
 def test_partition_keys_from_a_function() -> None:
     def handler(event, _context):
         return {
@@ -197,7 +326,9 @@ def test_partition_keys_from_a_function() -> None:
                     "recordId": each["recordId"],
                     "result": "Ok",
                     "data": each["data"],
-                    "metadata": {"partitionKeys": {"customer": "z"} if index == 0 else {}},
+                    "metadata": {
+                        "partitionKeys": [{"customer": "z"}, {}, {"customer": None}][index]
+                    },
                 }
                 for index, each in enumerate(event["records"])
             ]
@@ -208,10 +339,10 @@ def test_partition_keys_from_a_function() -> None:
         toolbox=Toolbox({"enrich": handler}),
         **{**PARTITIONED, "Prefix": "c=!{partitionKeyFromLambda:customer}/"},
     )
-    delivered = bench.deliver(b"first", b"second")
+    delivered = bench.deliver(b"first", b"second", b"third")
     assert delivered["c=z/"] == b"first"
-    (failure,) = bench.failures()
-    assert failure["errorCode"] == "DynamicPartitioning.PartitionKeyNotFound"
+    codes = [failure["errorCode"] for failure in bench.failures()]
+    assert codes == ["DynamicPartitioning.PartitionKeyNotFound"] * 2
 
 
 @pytest.mark.parametrize(
@@ -287,6 +418,7 @@ def test_a_function_sees_the_real_event_and_is_honoured() -> None:
     ("broken", "code"),
     [
         (lambda event: 1 / 0, "Lambda.FunctionError"),
+        (lambda event: sys.exit(3), "Lambda.FunctionError"),
         (lambda event: None, "Lambda.JsonProcessingException"),
         (lambda event: {"records": []}, "Lambda.MissingRecordId"),
         (
@@ -329,6 +461,25 @@ def test_a_function_that_recovers_loses_nothing() -> None:
 
     bench = Bench(processor("Lambda", LambdaArn=FUNCTION_ARN), toolbox=Toolbox({"enrich": handler}))
     assert bench.deliver(b"a") == {DATA: b"a"}
+
+
+def test_a_function_without_end_is_given_up(monkeypatch) -> None:
+    monkeypatch.setattr(function, "FUNCTION_SECONDS_MAX", 0.05)
+    may_end, left_ms = threading.Event(), []
+
+    def handler(event, context):
+        left_ms.append(context.get_remaining_time_in_millis())
+        may_end.wait(60)
+
+    bench = Bench(
+        processor("Lambda", LambdaArn=FUNCTION_ARN, NumberOfRetries="1"),
+        toolbox=Toolbox({"enrich": handler}),
+    )
+    bench.deliver(b"a")
+    may_end.set()
+    (failure,) = bench.failures()
+    assert (failure["errorCode"], failure["attemptsMade"]) == ("Lambda.FunctionTimedOut", 2)
+    assert all(0 <= left <= 50 for left in left_ms)
 
 
 def test_a_function_that_nobody_declared() -> None:
@@ -407,6 +558,35 @@ def test_json_becomes_parquet_and_what_does_not_fit_is_kept() -> None:
     assert [base64.b64decode(f["rawData"]) for f in failures] == bad
     assert {f["lastErrorCode"] for f in failures} == {"DataFormatConversion.MalformedData"}
     assert failures[0]["dataCatalogTable"] == {"databaseName": "db", "tableName": "t"}
+
+
+def test_conversion_harms_no_record_for_another() -> None:
+    schema = pa.schema(
+        [
+            ("s", pa.string()),
+            ("tags", pa.list_(pa.string())),
+            ("m", pa.map_(pa.string(), pa.string())),
+            ("odd", pa.time32("s")),
+        ]
+    )
+    bench = Bench(toolbox=Toolbox(schema_of=lambda *_: schema), **conversion())
+    deep = b'{"s":' + DEEP + b"]" * len(DEEP) + b"}"
+    cut = b'{"s": "a \\ud83d", "tags": ["\\udc00"], "m": {"\\ud83d": "\\ud83dx"}}'
+    delivered = bench.deliver(b'{"s": "good"}', deep, cut, b'{"odd": []}', b'{"s": "too"}')
+    rows = pq.read_table(io.BytesIO(delivered[DATA])).to_pylist()
+    assert [row["s"] for row in rows] == ["good", "a \ufffd", "too"]
+    assert (rows[1]["tags"], rows[1]["m"]) == (["\ufffd"], [("\ufffd", "\ufffdx")])
+    assert [base64.b64decode(f["rawData"]) for f in bench.failures()] == [deep, b'{"odd": []}']
+
+
+def test_what_only_arrow_refuses_fails_alone(monkeypatch) -> None:
+    monkeypatch.setattr("lakelet.ingest.parquet._coerce", lambda value, _kind: value)
+    bench = Bench(
+        toolbox=Toolbox(schema_of=lambda *_: pa.schema([("count", pa.int32())])), **conversion()
+    )
+    delivered = bench.deliver(b'{"count": 1}', b'{"count": "x"}', b'{"count": 3}')
+    assert pq.read_table(io.BytesIO(delivered[DATA])).to_pylist() == [{"count": 1}, {"count": 3}]
+    assert [base64.b64decode(f["rawData"]) for f in bench.failures()] == [b'{"count": "x"}']
 
 
 def test_conversion_has_rules() -> None:
@@ -508,7 +688,7 @@ def test_a_function_that_answers_otherwise_the_second_time_leaves_nothing_twice(
     ledger = bench.ingestion._ledger
     real, ledger.finish = ledger.finish, lambda *_: 1 / 0
     bench.ingestion.put_blocking("s", [b"x"])
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(DeliveryFailed, match="division by zero"):
         bench.ingestion.flush("s")
     assert [key.split("/")[0] for key in bench.store.names()] == ["c=first"]
     ledger.finish = real

@@ -4,8 +4,8 @@ Pure, but for the functions and the schemas it is handed.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -14,9 +14,9 @@ from lakelet.ingest.error_records import encode_failures
 from lakelet.ingest.errors import InvalidArgument
 from lakelet.ingest.frame import Frame
 from lakelet.ingest.function import Functions
-from lakelet.ingest.items import PROCESSING_FAILED, Failure, Item
+from lakelet.ingest.items import PROCESSING_FAILED, Failure, Item, Outcome
 from lakelet.ingest.parquet import SchemaOf, convert
-from lakelet.ingest.processors import apply_steps
+from lakelet.ingest.processors import process
 from lakelet.ingest.records import Records
 from lakelet.model.ports import Buffer
 
@@ -31,12 +31,22 @@ def _no_schema(database: str, table: str) -> pa.Schema:
     )
 
 
+# S3's own.
+_KEY_SIZE_BYTES_MAX = 1024
+
+
+def _key_fault(key: str) -> str:
+    size_bytes = len(key.encode())
+    return f"the key would have {size_bytes} bytes" if size_bytes > _KEY_SIZE_BYTES_MAX else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """What processors call."""
+    """What processing asks for."""
 
     functions: Functions = field(default_factory=dict)  # Lambda processors, by name
     schema_of: SchemaOf = _no_schema  # the columns to convert to
+    key_fault: Callable[[str], str] = _key_fault  # why the store can't write it; "" where it can
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,7 @@ class Assembled:
 @dataclass(frozen=True, slots=True)
 class Assembly:
     objects: list[Assembled] = field(default_factory=list)
-    dropped_records: int = 0  # because a function said so
+    dropped_records: int = 0  # a function said so, or there was no event in them
 
 
 def assemble(
@@ -70,29 +80,60 @@ def assemble(
     *,
     stream_arn: str,
     ended_ms: int,
-) -> Assembly:
-    """Every record of `frames` in exactly one object, or dropped by a function.
+    fault_of: Callable[[Assembled], str] = lambda _: "",
+) -> Iterator[Assembly]:
+    """Every record of `frames` in exactly one object, or dropped.
 
     (In one object of the data, that is; a backup holds the source records once more.)
+    More than one assembly comes of records that inflate to more than may be in memory.
+
+    Args:
+        fault_of: why there can be no object of these partition keys; "" where there can.
     """
     if not frames:
-        return Assembly()
+        return
     delimiter = destination.processing.only_delimiter
     if delimiter is not None and not destination.conversion and not destination.backup:
-        return Assembly([_joined("", frames, delimiter)])
-    items = list(_items(frames))
-    outcome = apply_steps(items, destination.processing.steps, toolbox.functions, stream_arn)
-    failures = outcome.failures
+        yield Assembly([_joined("", frames, delimiter)])
+        return
+    failures: list[Failure] = []
     assembled: list[Assembled] = []
-    for group, members in _partition(outcome.items, destination, failures).items():
-        if destination.conversion:
-            made = _converted(group, members, destination.conversion, toolbox, failures)
-            assembled += [made] if made else []
-        else:
-            assembled.append(_bodied(group, members))
+    dropped = 0
+    steps = destination.processing.steps
+    for run, outcome in enumerate(process(_items(frames), steps, toolbox.functions, stream_arn)):
+        if assembled:
+            yield Assembly(assembled)
+            assembled = []
+        assembled = _objects_of(outcome, run, destination, toolbox, fault_of)
+        # An error record keeps the original; what was inflated from it need not wait with it, nor
+        # the rest with the next run.
+        failures += [replace(each, item=each.item.with_data(b"")) for each in outcome.failures]
+        dropped += outcome.dropped
+        outcome.items.clear()
+        outcome.failures.clear()
     if destination.backup:
         assembled.append(_joined("backup", frames, b"", is_backup=True))
-    return Assembly(assembled + _errors(failures, ended_ms), outcome.dropped)
+    yield Assembly(assembled + _errors(failures, ended_ms), dropped)
+
+
+def _objects_of(
+    outcome: Outcome,
+    run: int,
+    destination: Destination,
+    toolbox: Toolbox,
+    fault_of: Callable[[Assembled], str],
+) -> list[Assembled]:
+    """Of the data; what can't go into one is added to the failures."""
+    made: list[Assembled] = []
+    failures = outcome.failures
+    for keys, members in _partition(outcome.items, destination, fault_of, failures).items():
+        group = f"{keys}#{run}" if run else keys
+        if destination.conversion:
+            converted = _converted(group, members, destination.conversion, toolbox, failures)
+            made += [converted] if converted else []
+        else:
+            made.append(_bodied(group, members))
+    return made
 
 
 def _items(frames: Sequence[Frame]) -> list[Item]:
@@ -104,11 +145,16 @@ def _items(frames: Sequence[Frame]) -> list[Item]:
 
 
 def _partition(
-    items: Sequence[Item], destination: Destination, failures: list[Failure]
+    items: Sequence[Item],
+    destination: Destination,
+    fault_of: Callable[[Assembled], str],
+    failures: list[Failure],
 ) -> dict[str, list[Item]]:
-    """Items by the partition keys that the prefix asks for; those that lack one fail."""
+    """Items by the partition keys that the prefix asks for; those that lack one fail, and
+    those whose object can't be."""
     wanted = destination.prefix.partition_keys
     groups: dict[str, list[Item]] = {}
+    faults: dict[str, str] = {}
     for item in items:
         missing = [name for space, name in wanted if (space, name) not in item.partition_keys]
         if missing:
@@ -117,6 +163,16 @@ def _partition(
             failures.append(Failure(item, PROCESSING_FAILED, code, message))
             continue
         group = json.dumps([item.partition_keys[key] for key in wanted]) if wanted else ""
+        if wanted and group not in faults:
+            is_parquet = destination.conversion is not None
+            keys = item.partition_keys
+            faults[group] = fault_of(
+                Assembled(group, (), 0, is_parquet=is_parquet, partition_keys=keys)
+            )
+        if fault := faults.get(group):
+            code = "DynamicPartitioning.InvalidPartitionKey"
+            failures.append(Failure(item, PROCESSING_FAILED, code, fault))
+            continue
         groups.setdefault(group, []).append(item)
     return groups
 

@@ -49,34 +49,42 @@ class Deliverer:
             LakeletError, OSError: not done; call again with what the ledger has pending.
         """
         frames, damaged = _split(log)
-        assembly = assemble(
+        leftovers = dict(planned or {})
+        objects: list[PlannedObject] = []
+        written: list[tuple[Delivery, ObjectInfo]] = []
+        dropped = 0
+        for assembly in assemble(
             frames,
             destination,
             self.toolbox,
             stream_arn=stream_arn,
             ended_ms=round(self.clock.now().timestamp() * 1000),
-        )
-        assembled = assembly.objects
-        objects = [
-            (planned or {}).get(each.group) or plan_object(cut, destination, each)
-            for each in assembled
-        ]
-        leftovers = set(planned or {}) - {each.group for each in assembled}
-        self.ledger.begin(cut, [*objects, *((planned or {})[group] for group in leftovers)])
-        written = [
-            self._put(cut, _target(destination, each), plan, each)
-            for plan, each in zip(objects, assembled, strict=True)
-        ]
-        for group in leftovers:
+            fault_of=lambda each: self.toolbox.key_fault(plan_object(cut, destination, each).key),
+        ):
+            plans = [
+                leftovers.pop(each.group)
+                if each.group in leftovers
+                else plan_object(cut, destination, each)
+                for each in assembly.objects
+            ]
+            objects += plans
+            self.ledger.begin(cut, [*objects, *leftovers.values()])
+            written += [
+                self._put(cut, _target(destination, each), plan, each)
+                for plan, each in zip(plans, assembly.objects, strict=True)
+            ]
+            dropped += assembly.dropped_records
+        if not written:
+            self.ledger.begin(cut, list(leftovers.values()))
+        for gone in leftovers.values():
             # A function may answer otherwise the second time (see docs/durability.md).
-            gone = (planned or {})[group]
             self.store.delete(gone.bucket, gone.key)
         for delivery, info in written:
             self.on_delivered(delivery, info)
         if leftovers:
             self.ledger.begin(cut, objects)
         deliveries = [delivery for delivery, _ in written]
-        self.ledger.finish(cut, deliveries, damaged, assembly.dropped_records)
+        self.ledger.finish(cut, deliveries, damaged, dropped)
         return deliveries
 
     def _put(

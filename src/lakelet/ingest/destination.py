@@ -124,6 +124,19 @@ def parse_destination(config: Shape) -> Destination:
     )
 
 
+def check_buckets(destination: Destination) -> None:
+    """That there can be such buckets. Raises InvalidArgument.
+
+    Apart from parsing: what was accepted once must still be read.
+    """
+    for bucket in filter(None, (destination.bucket, destination.backup_bucket)):
+        if not re.fullmatch(r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+            raise InvalidArgument(
+                f"BucketARN arn:aws:s3:::{bucket}: there can be no bucket of this name.",
+                hint="3 to 63 of a-z, 0-9, `-` and `.`, a letter or digit at both ends.",
+            )
+
+
 def describe_destination(config: Shape) -> dict[str, Any]:
     """An ExtendedS3DestinationDescription, and the S3 one, with the service's defaults."""
     described = dict(config)

@@ -5,12 +5,16 @@ Source: https://docs.aws.amazon.com/firehose/latest/dev/data-transformation.html
 
 import base64
 import binascii
+import contextlib
+import queue
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lakelet.ingest.items import PROCESSING_FAILED, Failure, Item, Outcome
+from lakelet.ingest.items import PROCESSING_FAILED, Failure, Item, Outcome, as_key
 from lakelet.ingest.processing import InvokeFunction
 
 Function = Callable[[dict[str, Any], Any], Any]
@@ -18,6 +22,9 @@ Functions = Mapping[str, Function]  # by the function's name in its ARN
 
 # A Lambda's payload limit is 6 MB; records count as Base64, with their envelope.
 _EVENT_SIZE_BYTES_MAX = 6 * 1024 * 1024
+
+# Lambda's longest for Firehose.
+FUNCTION_SECONDS_MAX = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +34,13 @@ class FunctionContext:
     function_name: str
     invoked_function_arn: str
     aws_request_id: str
+    deadline: float  # by time.monotonic()
     function_version: str = "$LATEST"
     memory_limit_in_mb: str = "1024"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Lambda's longest for Firehose is five minutes."""
-        return 300_000
+        """Until the call counts as failed, whatever it answers."""
+        return max(0, round((self.deadline - time.monotonic()) * 1000))
 
 
 class _BadAnswer(Exception):
@@ -97,15 +105,42 @@ def _invoke_with_retries(
     code = message = ""
     for _ in range(step.retries + 1):
         request_id = str(uuid.uuid4())
-        context = FunctionContext(step.name, step.arn, request_id)
+        deadline = time.monotonic() + FUNCTION_SECONDS_MAX
+        context = FunctionContext(step.name, step.arn, request_id, deadline)
         try:
-            answer = function(build_event(items, stream_arn, request_id), context)
+            answer = _call(function, build_event(items, stream_arn, request_id), context)
             return _read_answer(items, step, answer)
         except _BadAnswer as error:
             code, message = error.code, str(error)
-        except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        except Exception as error:  # noqa: BLE001 - an answer may be anything
             code, message = "Lambda.FunctionError", f"{type(error).__name__}: {error}"
     return _all_failed(items, step, code, message, attempts=step.retries + 1)
+
+
+def _call(function: Function, event: dict[str, Any], context: FunctionContext) -> Any:
+    """In a thread of its own, which is left behind where it comes to no end.
+
+    Raises _BadAnswer where it raised, or is late.
+    """
+    answers: queue.SimpleQueue[tuple[BaseException | None, Any]] = queue.SimpleQueue()
+
+    def call() -> None:
+        try:
+            answers.put((None, function(event, context)))
+        except BaseException as error:  # noqa: BLE001 - the user's code; `sys.exit` is no Exception
+            answers.put((error, None))
+
+    name = f"lakelet-function-{context.function_name}"
+    threading.Thread(target=call, name=name, daemon=True).start()
+    try:
+        error, answer = answers.get(timeout=max(0.0, context.deadline - time.monotonic()))
+    except queue.Empty:
+        raise _BadAnswer(
+            "Lambda.FunctionTimedOut", f"no answer within {FUNCTION_SECONDS_MAX:g} s"
+        ) from None
+    if error is not None:
+        raise _BadAnswer("Lambda.FunctionError", f"{type(error).__name__}: {error}") from error
+    return answer
 
 
 def _read_answer(items: Sequence[Item], step: InvokeFunction, answer: Any) -> Outcome:
@@ -150,7 +185,10 @@ def _changed(item: Item, record: Mapping[str, Any]) -> Item:
             "Lambda.JsonProcessingException", f"`data` of {item.record_id} is no Base64: {error!r}"
         ) from error
     keys = record.get("metadata", {}).get("partitionKeys", {})
-    named = {("partitionKeyFromLambda", str(k)): str(v) for k, v in keys.items()}
+    named = {}
+    for key, value in keys.items():
+        with contextlib.suppress(ValueError):  # a prefix that asks for it finds it missing
+            named["partitionKeyFromLambda", str(key)] = as_key(key, value)
     return item.with_data(data).with_keys(named)
 
 

@@ -1,6 +1,7 @@
 """A record on its way through processors, and what becomes of one that fails."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,22 @@ class Failure:
     attempts: int = 1
     lambda_arn: str = ""
     table: tuple[str, str] | None = None  # database and table of a format conversion
+
+
+def describe(error: Exception) -> str:
+    """For whoever reads the error record."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply to be read"
+    return str(error) or type(error).__name__
+
+
+def as_key(name: str, value: Any) -> str:
+    """A partition key's value as it stands in a prefix. Raises ValueError."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float) and value != "":
+        return str(value)
+    raise ValueError(f"partition key {name} is {value!r}: a value is needed")
 
 
 PROCESSING_FAILED = "processing-failed"

@@ -4,14 +4,14 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lakelet.ingest.destination import Conversion
-from lakelet.ingest.items import FORMAT_CONVERSION_FAILED, Failure, Item
+from lakelet.ingest.items import FORMAT_CONVERSION_FAILED, Failure, Item, describe
 
 SchemaOf = Callable[[str, str], pa.Schema]  # of a database's table; raises LakeletError
 
@@ -23,23 +23,40 @@ def convert(
     rows: list[list[Any]] = []
     kept: list[Item] = []
     failures: list[Failure] = []
-    names = [field.name for field in schema]
     for item in items:
         try:
             values = _by_column(json.loads(item.data), conversion)
             rows.append([_coerce(values.get(f.name), f.type) for f in schema])
             kept.append(item)
-        except (ValueError, TypeError, InvalidOperation, OverflowError, pa.ArrowException) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see processors.py
             failures.append(_failure(item, conversion, error))
-    columns = [
-        pa.array([row[index] for row in rows], schema.field(index).type)
-        for index in range(len(names))
-    ]
+    try:
+        table = _table(rows, schema)
+    except (ValueError, TypeError, OverflowError, pa.ArrowException):
+        # A value that `_coerce` let pass and Arrow does not: found by a row of its own.
+        tried = list(zip(kept, rows, strict=True))
+        rows, kept = [], []
+        for item, row in tried:
+            try:
+                _table([row], schema)
+            except (ValueError, TypeError, OverflowError, pa.ArrowException) as error:
+                failures.append(_failure(item, conversion, error))
+            else:
+                rows.append(row)
+                kept.append(item)
+        table = _table(rows, schema)
     target = io.BytesIO()
-    pq.write_table(
-        pa.Table.from_arrays(columns, schema=schema), target, compression=_codec(conversion)
-    )
+    pq.write_table(table, target, compression=_codec(conversion))
     return target.getvalue(), kept, failures
+
+
+def _table(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    columns = [
+        pa.array([row[index] for row in rows], field.type) for index, field in enumerate(schema)
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _codec(conversion: Conversion) -> str:
@@ -65,7 +82,7 @@ def _coerce(value: Any, kind: pa.DataType) -> Any:
     if value is None:
         return None
     if pa.types.is_string(kind):
-        return value if isinstance(value, str) else json.dumps(value)
+        return _well_formed(value) if isinstance(value, str) else json.dumps(value)
     if pa.types.is_boolean(kind):
         return _boolean(value)
     if pa.types.is_integer(kind):
@@ -84,8 +101,20 @@ def _coerce(value: Any, kind: pa.DataType) -> Any:
         given = {key.lower(): each for key, each in _expect(value, dict).items()}
         return {field.name: _coerce(given.get(field.name), field.type) for field in kind}
     if pa.types.is_map(kind):
-        return [(k, _coerce(v, kind.item_type)) for k, v in _expect(value, dict).items()]
+        return [
+            (_coerce(k, kind.key_type), _coerce(v, kind.item_type))
+            for k, v in _expect(value, dict).items()
+        ]
     return pa.scalar(value, kind).as_py()
+
+
+def _well_formed(text: str) -> str:
+    """Half a surrogate pair, as a script leaves it that cuts an emoji, fits no UTF-8: U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _expect(value: Any, kind: type) -> Any:
@@ -122,6 +151,6 @@ def _failure(item: Item, conversion: Conversion, error: Exception) -> Failure:
         item,
         FORMAT_CONVERSION_FAILED,
         "DataFormatConversion.MalformedData",
-        f"Data does not match the schema: {error}",
+        f"Data does not match the schema: {describe(error)}",
         table=(conversion.database, conversion.table),
     )

@@ -1,13 +1,16 @@
-"""What processors do to records: each step takes items and leaves items and failures."""
+"""What processors do to records: each step takes items and leaves items and failures.
 
-import gzip
+A record fails by whatever a step raises over it, foreseen or not (but for want of memory): one that
+raised its way out of here would hold up its stream for good, and all behind it.
+"""
+
 import json
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lakelet.ingest.function import Functions, invoke_function
-from lakelet.ingest.items import Item, Outcome
+from lakelet.ingest.items import Item, Outcome, as_key, describe
 from lakelet.ingest.processing import (
     AppendDelimiter,
     DeAggregate,
@@ -21,17 +24,33 @@ from lakelet.ingest.processing import (
 # Sub-records of one record: the service's limit.
 SUB_RECORDS_MAX = 500
 
-# A record of at most 1,000 KiB may inflate; without a limit a few would fill the memory.
+# A record of at most 1,000 KiB may inflate to a gigabyte.
 _INFLATED_SIZE_BYTES_MAX = 64 * 1024 * 1024
+# As much of a delivery is inflated at once, and the record that passes it: then come objects of
+# what there is so far.
+_RUN_SIZE_BYTES = 32 * 1024 * 1024
 
 _DECODER = json.JSONDecoder()
 
 
-def apply_steps(
+def process(
     items: Sequence[Item], steps: Sequence[Step], functions: Functions, stream_arn: str
+) -> Iterator[Outcome]:
+    """Every step in turn; a record that fails goes no further.
+
+    One outcome, but for what inflates to more than may be in memory at once: the same
+    records always come apart at the same places.
+    """
+    if not steps or not isinstance(steps[0], Decompress):
+        yield _finished(Outcome(list(items)), steps, functions, stream_arn)
+        return
+    for run in _inflated_runs(items, steps[0]):
+        yield _finished(run, steps[1:], functions, stream_arn)
+
+
+def _finished(
+    total: Outcome, steps: Sequence[Step], functions: Functions, stream_arn: str
 ) -> Outcome:
-    """Every step in turn; a record that fails goes no further."""
-    total = Outcome(list(items))
     for step in steps:
         outcome = _apply(step, total.items, functions, stream_arn)
         total.items = outcome.items
@@ -47,7 +66,7 @@ def _apply(step: Step, items: Sequence[Item], functions: Functions, stream_arn: 
         case DeAggregate():
             return _split_each(items, step)
         case Decompress():
-            return _decompress_each(items, step)
+            raise ValueError("decompression comes first, in runs")
         case ExtractMetadata():
             return _extract_each(items, step)
         case InvokeFunction():
@@ -62,9 +81,13 @@ def _split_each(items: Sequence[Item], step: DeAggregate) -> Outcome:
     for item in items:
         try:
             parts = split_json(item.data) if step.delimiter is None else _split(item, step)
-        except ValueError as error:
-            outcome.fail(item, "DeAggregation.InvalidRecord", str(error))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            outcome.fail(item, "DeAggregation.InvalidRecord", describe(error))
             continue
+        if not parts:
+            outcome.dropped += 1  # an empty list holds no event
         if len(parts) > SUB_RECORDS_MAX:
             message = f"{len(parts)} sub-records: at most {SUB_RECORDS_MAX}"
             outcome.fail(item, "DeAggregation.TooManySubRecords", message)
@@ -87,16 +110,15 @@ def _split(item: Item, step: DeAggregate) -> list[bytes]:
 
 
 def split_json(data: bytes) -> list[bytes]:
-    """The JSON values of a record, verbatim: joined, one a line, or in one array.
+    """The JSON values of a record, verbatim: joined, one a line, or in arrays.
 
     Raises:
         ValueError: at the first byte that belongs to no value.
     """
-    text = data.decode()
-    stripped = text.strip()
-    if stripped.startswith("[") and stripped.endswith("]"):
-        return [part.encode() for part in _values(stripped[1:-1], separator=",")]
-    return [part.encode() for part in _values(text, separator="")]
+    parts: list[str] = []
+    for value in _values(data.decode("utf-8-sig"), separator=""):
+        parts += _values(value[1:-1], separator=",") if value.startswith("[") else [value]
+    return [part.encode() for part in parts]
 
 
 def _values(text: str, *, separator: str) -> Iterator[str]:
@@ -127,33 +149,50 @@ def _skip(text: str, at: int, separator: str) -> int:
 # --- decompression ------------------------------------------------------------------
 
 
-def _decompress_each(items: Sequence[Item], step: Decompress) -> Outcome:
-    outcome = Outcome()
+def _inflated_runs(items: Sequence[Item], step: Decompress) -> Iterator[Outcome]:
+    run, size_bytes = Outcome(), 0
     for item in items:
-        try:
-            data = _inflate(item.data)
-            parts = _messages(data) if step.extract_messages else [data]
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-            outcome.fail(item, "Decompression.Failed", f"{type(error).__name__}: {error}")
-            continue
-        if not parts:
-            outcome.dropped += 1  # CloudWatch's control messages hold no events
-        elif step.extract_messages:
-            outcome.items += _parts_of(item, parts)
-        else:
-            outcome.items.append(item.with_data(data))
-    return outcome
+        if size_bytes > _RUN_SIZE_BYTES:
+            yield run
+            run, size_bytes = Outcome(), 0
+        size_bytes += _decompress(item, step, run)
+    yield run
+
+
+def _decompress(item: Item, step: Decompress, outcome: Outcome) -> int:
+    """Bytes that it came to."""
+    try:
+        data = _inflate(item.data)
+        parts = _messages(data) if step.extract_messages else [data]
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see above
+        message = f"{type(error).__name__}: {describe(error)}"
+        outcome.fail(item, "Decompression.Failed", message)
+        return 0
+    if not parts:
+        outcome.dropped += 1  # CloudWatch's control messages hold no events
+    elif step.extract_messages:
+        outcome.items += _parts_of(item, parts)
+    else:
+        outcome.items.append(item.with_data(data))
+    return len(data)
 
 
 def _inflate(data: bytes) -> bytes:
-    inflater = zlib.decompressobj(wbits=31)
-    inflated = inflater.decompress(data, _INFLATED_SIZE_BYTES_MAX)
-    if inflater.unconsumed_tail:
-        raise ValueError(f"it inflates to more than {_INFLATED_SIZE_BYTES_MAX} bytes")
-    if not inflater.eof:
-        raise EOFError("the gzip stream ends early")
-    # Firehose takes records of several members, as gzip itself does.
-    return inflated + (gzip.decompress(inflater.unused_data) if inflater.unused_data else b"")
+    """Of one gzip member or several, as gzip itself has it."""
+    pieces: list[bytes] = []
+    left = _INFLATED_SIZE_BYTES_MAX
+    while data or not pieces:
+        inflater = zlib.decompressobj(wbits=31)
+        pieces.append(inflater.decompress(data, left + 1))
+        left -= len(pieces[-1])
+        if left < 0:
+            raise ValueError(f"it inflates to more than {_INFLATED_SIZE_BYTES_MAX} bytes")
+        if not inflater.eof:
+            raise EOFError("the gzip stream ends early")
+        data = inflater.unused_data.lstrip(b"\0")  # padding, which gzip passes over too
+    return b"".join(pieces)
 
 
 def _messages(data: bytes) -> list[bytes]:
@@ -172,8 +211,10 @@ def _extract_each(items: Sequence[Item], step: ExtractMetadata) -> Outcome:
     for item in items:
         try:
             keys = _keys(program, item.data)
-        except (ValueError, TypeError) as error:
-            outcome.fail(item, "DynamicPartitioning.MetadataExtractionFailed", str(error))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            outcome.fail(item, "DynamicPartitioning.MetadataExtractionFailed", describe(error))
             continue
         outcome.items.append(item.with_keys(keys))
     return outcome
@@ -184,12 +225,3 @@ def _keys(program: Any, data: bytes) -> dict[tuple[str, str], str]:
     if len(results) != 1 or not isinstance(results[0], dict):
         raise ValueError("the query gives one object of partition keys for each record")
     return {("partitionKeyFromQuery", k): as_key(k, v) for k, v in results[0].items()}
-
-
-def as_key(name: str, value: Any) -> str:
-    """A partition key's value as it stands in a prefix. Raises ValueError."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int | float) and value != "":
-        return str(value)
-    raise ValueError(f"partition key {name} is {value!r}: a value is needed")

@@ -14,6 +14,7 @@ from lakelet.ingest.database import Database, from_ms, to_ms
 from lakelet.ingest.destination import (
     DESTINATION_ID,
     Destination,
+    check_buckets,
     declared_configuration,
     describe_destination,
     merge_destination,
@@ -143,6 +144,7 @@ class DeliveryStreams:
                 hint="1 to 64 of letters, digits, `_`, `.` and `-`.",
             )
         config = _requested_configuration(request)
+        check_buckets(parse_destination(config))
         with self._lock:
             if name in self._streams:
                 raise ResourceInUse(f"Firehose {name} under account 000000000000 already exists.")
@@ -194,7 +196,9 @@ class DeliveryStreams:
                     f"DestinationId {destination_id!r} is not one of {name}.",
                     hint=f"It has {DESTINATION_ID}.",
                 )
-            stream = self._changed(stream, merge_destination(stream.config, update))
+            config = merge_destination(stream.config, update)
+            check_buckets(parse_destination(config))
+            stream = self._changed(stream, config)
         self.on_change()
         return stream
 

@@ -22,6 +22,8 @@ from lakelet.ingest.gate import LARGE_REGION, SMALL_REGION, Faults, Quotas, pars
 from lakelet.ingest.parquet import SchemaOf
 from lakelet.model.errors import DeclarationError
 from lakelet.model.toml import Section
+from lakelet.store.errors import KeyRefused
+from lakelet.store.keys import encode_key
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,7 +57,16 @@ def read_ingest(functions: Section, ingest: Section) -> IngestSettings:
 
 
 def make_toolbox(settings: IngestSettings, catalog: "Catalog") -> Toolbox:
-    return Toolbox(settings.functions, schema_of(catalog))
+    return Toolbox(settings.functions, schema_of(catalog), key_fault)
+
+
+def key_fault(key: str) -> str:
+    """Why the node's disk can hold no object of this key; "" where it can."""
+    try:
+        encode_key(key)
+    except KeyRefused as error:
+        return error.message
+    return ""
 
 
 def schema_of(catalog: "Catalog") -> SchemaOf:
