@@ -206,7 +206,8 @@ def test_what_is_not_offered_is_named(door) -> None:
             {"Prefix": "p/", "ErrorOutputPrefix": "e/!{timestamp:yyyy}/"},
             "lacks the expression",
         ),
-        ({"CustomTimeZone": "Mars/Olympus"}, "CustomTimeZone"),
+        ({"CustomTimeZone": "Mars/Olympus"}, "CustomTimeZone 'Mars/Olympus' is not"),
+        ({"CustomTimeZone": "America"}, "CustomTimeZone 'America' is not"),  # a folder of zones
         (
             {"Prefix": "!{partitionKeyFromQuery:x}/", "ErrorOutputPrefix": "e/"},
             "dynamic partitioning is off",

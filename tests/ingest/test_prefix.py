@@ -167,6 +167,21 @@ def test_an_update_changes_what_it_names() -> None:
         merge_destination(config, {"DynamicPartitioningConfiguration": {"Enabled": True}})
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["America", "localtime", "posixrules", "Factory", "posix/UTC", "right/UTC", "utc", "../UTC"],
+)
+def test_zones_that_are_none_on_some_machine(name) -> None:
+    with pytest.raises(InvalidArgument, match=f"CustomTimeZone '{name}' is not a time zone"):
+        parse_destination({**declared_configuration(Pipeline()), "CustomTimeZone": name})
+
+
+def test_zones_that_are_one() -> None:
+    for name in ("America/Argentina/Buenos_Aires", "Etc/UTC", "EST", "Asia/Calcutta"):
+        config = {**declared_configuration(Pipeline()), "CustomTimeZone": name}
+        assert parse_destination(config).time_zone == ZoneInfo(name)
+
+
 # --- buffers --------------------------------------------------------------------------
 
 HINTS = Hints(size_bytes=100, interval_seconds=60)

@@ -126,7 +126,9 @@ class DeliveryStreams:
             "SELECT config FROM versions WHERE incarnation = ? AND version = ?",
             (stream.incarnation, version),
         )
-        return parse_destination(json.loads(rows[0][0])) if rows else stream.destination
+        if not rows:
+            return stream.destination
+        return parse_destination(json.loads(rows[0][0]), is_stored=True)
 
     # --- operations, in AWS's shapes ----------------------------------------------
 
@@ -316,7 +318,7 @@ def _load(database: Database) -> list[DeliveryStream]:
             created_at=from_ms(created_ms),
             updated_at=from_ms(updated_ms) if updated_ms is not None else None,
             config=json.loads(config),
-            destination=parse_destination(json.loads(config)),
+            destination=parse_destination(json.loads(config), is_stored=True),
             tags=json.loads(tags),
             encryption=json.loads(encryption),
         )
