@@ -203,6 +203,33 @@ def test_what_is_not_offered_is_named(door) -> None:
         ({"Prefix": "!{nope:x}/", "ErrorOutputPrefix": "e/"}, "!{nope:x}"),
         ({"Prefix": "!{timestamp:bb}/", "ErrorOutputPrefix": "e/"}, "'b' is not a letter"),
         (
+            {"Prefix": "p/!{timestamp:DDDD}/", "ErrorOutputPrefix": "e/"},
+            "!{timestamp:DDDD}: 'D' stands 4 times in a row; allowed: 1 to 3.",
+        ),
+        (
+            {"ErrorOutputPrefix": "e/!{firehose:error-output-type}/!{timestamp:www}/"},
+            "!{timestamp:www}: 'w' stands 3 times in a row",
+        ),
+        (
+            {
+                "Prefix": "!{timestamp:zzzz}/",
+                "ErrorOutputPrefix": "e/",
+                "CustomTimeZone": "Europe/Vienna",
+            },
+            "'zzzz' is Java's own name for Europe/Vienna's time",
+        ),
+        (
+            {
+                "S3BackupMode": "Enabled",
+                "S3BackupConfiguration": {
+                    **BUCKET,
+                    "Prefix": "!{timestamp:HHH}/",
+                    "ErrorOutputPrefix": "e/",
+                },
+            },
+            "'H' stands 3 times in a row",
+        ),
+        (
             {"Prefix": "p/", "ErrorOutputPrefix": "e/!{timestamp:yyyy}/"},
             "lacks the expression",
         ),

@@ -1,4 +1,4 @@
-"""Prefixes, Java's patterns, names and buffers: pure, by tables."""
+"""Prefixes, names and buffers: pure, by tables."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -17,56 +17,12 @@ from lakelet.ingest.destination import (
     parse_destination,
 )
 from lakelet.ingest.errors import InvalidArgument
-from lakelet.ingest.java_time import PatternError, format_instant
 from lakelet.ingest.naming import POSITION_MAX, object_id, object_name, position_of, random_strings
 from lakelet.ingest.prefix import Context, parse_prefix
 from lakelet.model.layout import parse_delivered_name
 from lakelet.model.pipeline import Pipeline
 
 AT = datetime(2026, 3, 9, 14, 5, 7, 123456, UTC)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "text"),
-    [
-        ("yyyy-MM-dd'T'HH:mm:ss.SSSXXX", "2026-03-09T14:05:07.123Z"),
-        ("yy u M d H m s", "26 2026 3 9 14 5 7"),
-        ("MMM MMMM MMMMM", "Mar March M"),
-        ("E EEEE EEEEE e c", "Mon Monday M 2 2"),
-        ("D DDD", "68 068"),
-        ("h:mm a KK kk", "2:05 PM 02 14"),
-        ("SSSSSSSSS n A", "123456000 123456000 50707123"),
-        ("Q QQ QQQ QQQQ", "1 01 Q1 1st quarter"),
-        ("'it''s' ''yyyy''", "it's '2026'"),
-        ("Y-'W'ww", "2026-W11"),
-        ("X x Z xxx VV z", "Z +00 +0000 +00:00 UTC UTC"),
-        ("year='yyyy'/", None),
-        ("''", "'"),
-        ("", ""),
-        ("yyyy/MM/dd/HH/", "2026/03/09/14/"),
-    ],
-)
-def test_java_patterns(pattern, text) -> None:
-    if text is None:  # bare letters are pattern letters: `r` is none of them
-        with pytest.raises(PatternError):
-            format_instant(AT, pattern)
-    else:
-        assert format_instant(AT, pattern) == text
-
-
-def test_java_patterns_in_another_zone() -> None:
-    at = AT.astimezone(ZoneInfo("Asia/Kolkata"))
-    assert format_instant(at, "HH:mm XXX X Z ZZZZ VV z") == (
-        "19:35 +05:30 +0530 +0530 GMT+05:30 Asia/Kolkata IST"
-    )
-    midnight = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
-    assert format_instant(midnight, "hh KK kk HH a") == "12 00 24 00 AM"
-
-
-@pytest.mark.parametrize("pattern", ["yyyy'", "b", "'open", "yyyy-pp"])
-def test_patterns_that_java_refuses(pattern) -> None:
-    with pytest.raises(PatternError):
-        format_instant(AT, pattern)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from lakelet.ingest.database import Database
 from lakelet.ingest.destination import DESTINATION_ID, declared_configuration
+from lakelet.ingest.prefix import Context
 from lakelet.ingest.streams import DeliveryStreams
 from lakelet.model.pipeline import Pipeline
 from lakelet.testing.clock import ManualClock
@@ -34,3 +35,15 @@ def test_a_stored_stream_opens_though_its_zone_would_be_refused_now() -> None:
     )
     assert changed.destination.time_zone == UTC
     assert streams.destination_at(changed, 1) == stored.destination  # what it began is ended
+
+
+def test_a_stored_stream_opens_though_its_patterns_would_be_refused_now() -> None:
+    prefixes = {"Prefix": "!{timestamp:DDDD}/", "ErrorOutputPrefix": "e/"}
+    streams = reopened_with(
+        **prefixes,
+        S3BackupMode="Enabled",
+        S3BackupConfiguration={"BucketARN": "arn:aws:s3:::vault", **prefixes},
+    )
+    destination = streams.get(NAME).destination
+    assert destination.prefix.evaluate(Context(AT)) == "0068/"
+    assert destination.backup.prefix == destination.prefix

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from lakelet.ingest.compression import COMPRESSIONS, extension
 from lakelet.ingest.errors import InvalidArgument
-from lakelet.ingest.prefix import Prefix, check_prefixes, parse_prefix
+from lakelet.ingest.prefix import Prefix, check_prefixes, check_timestamps, parse_prefix
 from lakelet.ingest.processing import Processing, parse_processing
 from lakelet.model.pipeline import Pipeline
 
@@ -92,8 +92,8 @@ def parse_destination(config: Shape, *, is_stored: bool = False) -> Destination:
     """A configuration, typed.
 
     Args:
-        is_stored: an earlier Lakelet took it, and its stream holds records. What names zones
-            isn't asked again: a node that starts must not trip over a rule it has learnt since.
+        is_stored: an earlier Lakelet took it, and its stream holds records. Zone and patterns
+            aren't asked again: no node may stop at a rule that came after its streams.
     Raises:
         InvalidArgument: what the service would refuse, or we don't offer.
     """
@@ -103,6 +103,11 @@ def parse_destination(config: Shape, *, is_stored: bool = False) -> Destination:
     error_text = config.get("ErrorOutputPrefix")
     error_prefix = parse_prefix(error_text, is_error=True) if error_text else None
     check_prefixes(prefix, error_prefix, is_partitioned=is_partitioned)
+    time_zone = _parse_time_zone(config.get("CustomTimeZone", ""), is_stored=is_stored)
+    if not is_stored:
+        for each in (prefix, error_prefix):
+            if each:
+                check_timestamps(each, time_zone)
     compression = config.get("CompressionFormat", "UNCOMPRESSED")
     if compression not in COMPRESSIONS:
         raise InvalidArgument(
@@ -124,7 +129,7 @@ def parse_destination(config: Shape, *, is_stored: bool = False) -> Destination:
         hints=_parse_hints(config, is_converted=conversion is not None),
         compression=compression,
         file_extension=_parse_file_extension(config.get("FileExtension", "")),
-        time_zone=_parse_time_zone(config.get("CustomTimeZone", ""), is_stored=is_stored),
+        time_zone=time_zone,
         processing=processing,
         is_partitioned=is_partitioned,
         conversion=conversion,

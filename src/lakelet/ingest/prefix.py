@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
 from lakelet.ingest.errors import InvalidArgument
-from lakelet.ingest.java_time import PatternError, format_instant
+from lakelet.ingest.java_time import PatternError, check_pattern, format_instant
 
 # Appended, with no slash of its own, where a prefix has no expression.
 _DEFAULT_FOLDERS = "yyyy/MM/dd/HH/"
 
 _EXPRESSION = re.compile(r"!\{([^{}]*)\}")
-_SAMPLE = datetime(2026, 3, 9, tzinfo=UTC)
 _PARTITION_NAMESPACES = ("partitionKeyFromQuery", "partitionKeyFromLambda")
 
 
@@ -81,7 +80,8 @@ class Prefix:
 
 
 def parse_prefix(text: str, *, is_error: bool = False) -> Prefix:
-    """Raises InvalidArgument, naming the expression at fault."""
+    """Raises InvalidArgument, naming the expression at fault. Patterns of timestamps are not
+    looked into: `check_timestamps` does, which has to know the zone."""
     parts, end = [], 0
     for found in _EXPRESSION.finditer(text):
         if found.start() > end:
@@ -126,13 +126,19 @@ def check_prefixes(prefix: Prefix, error_prefix: Prefix | None, *, is_partitione
         )
 
 
+def check_timestamps(prefix: Prefix, time_zone: tzinfo) -> None:
+    """Raises InvalidArgument, naming the pattern that Java would refuse."""
+    for part in prefix.parts:
+        if part.namespace == "timestamp":
+            try:
+                check_pattern(part.value, time_zone)
+            except PatternError as error:
+                raise InvalidArgument(f"!{{timestamp:{part.value}}}: {error}.") from error
+
+
 def _parse_expression(expression: str, *, is_error: bool) -> Part:
     namespace, _, value = expression.partition(":")
     if namespace == "timestamp" and value:
-        try:
-            format_instant(_SAMPLE, value)
-        except PatternError as error:
-            raise InvalidArgument(f"!{{{expression}}}: {error}.") from error
         return Part(namespace, value)
     known = {"random-string", "error-output-type"} if is_error else {"random-string"}
     if namespace == "firehose" and value in known:
