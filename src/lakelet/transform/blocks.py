@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lakelet.model.jsontext import loads
 from lakelet.transform.frame import RECORD_SIZE_BYTES_MAX, Framer
-from lakelet.transform.jsontext import loads
 
 # Guess that measured well: large enough for the fixed cost of a block to vanish and for a
 # buffer of 5 MB to be one, small enough for several to be in hand.

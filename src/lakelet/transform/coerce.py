@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakelet.model.jsontext import loads, quote
 from lakelet.transform.instants import (
     days_of,
     instants_of_numbers,
     instants_of_text,
 )
-from lakelet.transform.jsontext import loads, quote
 from lakelet.transform.rows import Part, parts_of
 
 NUMERIC = r"^[ \t\r\n]*[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?[ \t\r\n]*$"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakelet.model.jsontext import dumps, loads
 from lakelet.transform.frame import DEPTH_MAX, RECORD_SIZE_BYTES_MAX, Framer, regions
-from lakelet.transform.jsontext import dumps, loads
 from lakelet.transform.rows import Flaw, Path, Reject, Rows, parts_of
 
 Scrub = Callable[[Any], Any]

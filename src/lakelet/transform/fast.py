@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from lakelet.model.contract import Contract, Field
+from lakelet.model.jsontext import Number
 from lakelet.transform.exact import read_exact
 from lakelet.transform.frame import SEPARATORS
-from lakelet.transform.jsontext import Number
 from lakelet.transform.lines import (
     Indices,
     Lines,

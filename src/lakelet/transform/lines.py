@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakelet.transform.jsontext import loads
+from lakelet.model.jsontext import loads
 
 Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lakelet.transform.jsontext import Number, quote
+from lakelet.model.jsontext import Number, quote
 from lakelet.transform.lines import Indices, Lines, Mask, sampled
 from lakelet.transform.rows import Kind
 

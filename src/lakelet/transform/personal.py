@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from lakelet.model.contract import Contract, Keyring, Personal
 from lakelet.model.errors import LakeletError
-from lakelet.transform.jsontext import dumps
+from lakelet.model.jsontext import dumps
 
 MASK = "***"
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakelet.transform.jsontext import Number, dumps, has_surrogate
+from lakelet.model.jsontext import Number, dumps, has_surrogate
 
 Path = tuple[str, ...]
 # What JSON had there. `number` is the number's own text; `int`, `float` and

@@ -32,7 +32,10 @@ def loads(text: str) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Compact JSON text. A lone surrogate, which UTF-8 cannot hold, stays an escape."""
+    """Compact JSON text of what `loads` gives, and of integers.
+
+    A lone surrogate, which UTF-8 cannot hold, stays an escape.
+    """
     kind = type(value)
     if kind is str:
         return quote(value)
@@ -42,6 +45,8 @@ def dumps(value: Any) -> str:
         return "{" + ",".join(f"{quote(k)}:{dumps(v)}" for k, v in value.items()) + "}"
     if kind is list:
         return "[" + ",".join(map(dumps, value)) + "]"
+    if kind is int:
+        return str(value)
     return "true" if value is True else "false" if value is False else "null"
 
 
