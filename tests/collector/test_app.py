@@ -83,7 +83,68 @@ def test_one_bad_line_harms_no_other_and_is_named(door):
     assert [event["n"] for event in door.sink.events] == [1, 5]
 
 
-@pytest.mark.parametrize("body", [b"", b"  \n ", b"[1,", b'[{"n":1}'])
+@pytest.mark.parametrize(
+    ("odd", "code"),
+    [
+        (b'{"n":NaN}', "not_json"),
+        (b'{"n":undefined}', "not_json"),
+        (b'{"n":[1}}', "not_json"),
+        (b'{"a":"two\nlines"}', "not_json"),
+        (b'{"\xff":1}', "not_json"),
+        (rb'{"a":"\ud83d","n":NaN}', "not_json"),
+        (rb'{"a":"\ud83d, [\"}","n":' + b"[" * 900 + b"]" * 900 + b"}", "not_json"),
+        (b"", "not_json"),
+        (rb'["\ud83d"]', "not_an_object"),
+        (rb'"\ud83d, [ and \" {"', "not_an_object"),
+    ],
+)
+def test_one_bad_element_harms_no_other_and_is_named(door, odd, code):
+    answer = door.post(b'[{"n":0},' + odd + b', {"a":[{"b":"],["}],"n":2}\n]')
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 2)
+    assert [(f["index"], f["code"], f["retry"]) for f in answer.json()["failed"]] == [
+        (1, code, False)
+    ]
+    assert [event["n"] for event in door.sink.events] == [0, 2]
+
+
+HALF = "hi \ud83d"  # an emoji cut by .slice(), as JSON.stringify writes it
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'[{"n":1},{"n":2,"title":"hi \ud83d"},{"n":3}]',
+        b'{"n":1}\n' + rb'{"n":2,"title":"hi \ud83d"}' + b'\n{"n":3}',
+        rb'[{"n":1},{"n":2,"title":"hi \uD83D","event_id":null,"timestamp":""},{"n":3}]',
+    ],
+    ids=["array", "lines", "array, completed"],
+)
+def test_half_an_emoji_is_taken_and_harms_no_neighbour(door, body):
+    answer = door.post(body)
+    assert answer.json() == {"success": True, "accepted": 3, "failed": []}
+    assert [event["n"] for event in door.sink.events] == [1, 2, 3]
+    assert door.sink.events[1] == {
+        "event_id": "made-1",
+        "timestamp": "2026-03-09T14:30:00Z",
+        "n": 2,
+        "title": HALF,
+    }
+
+
+def test_half_an_emoji_alone_keeps_every_digit_beside_it(door):
+    text = rb'{"event_id":"e1","timestamp":"2026","price":29.90,"f":1e400,"t":"\ud83d"}'
+    door.post(text)
+    assert door.sink.records[0][1] == text + b"\n"
+    door.post(b'{\n  "n": 1,\n' + rb'  "t": "\ud83d", "\udc00": [1,' + b"\n 2]\n}")
+    assert (door.sink.events[1]["n"], door.sink.events[1]["\udc00"]) == (1, [1, 2])
+    assert all(record.count(b"\n") == 1 for _, record in door.sink.records)
+    big = b'{"t":"' + rb"\ud83d" + b"x" * 1_024_000 + b'"}'
+    assert door.post(big).json()["failed"][0]["code"] == "too_large"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"  \n ", b"[1,", b'[{"n":1}', b'[{"n":1}}', b'[{"n":1}]]', b'[{"n":"1}]']
+)
 def test_a_body_that_says_nothing_is_400(door, body):
     answer = door.post(body)
     assert answer.status_code == 400

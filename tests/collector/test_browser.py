@@ -78,6 +78,17 @@ def shop(browser):
     return make
 
 
+def test_an_emoji_cut_in_two_by_the_page_loses_no_event(shop):
+    with shop() as s:
+        s.open()
+        s.page.evaluate("""() => {
+            lakelet.track("cut", { title: "hi 😀".slice(0, 4) });
+            lakelet.track("whole", { title: "hi 😀" });
+        }""")
+        events = s.wait_for_types("page_view", "before_consent", "cut", "whole")
+        assert [event.get("title") for event in events[2:]] == ["hi \ud83d", "hi 😀"]
+
+
 def test_page_views_clicks_and_events_arrive_with_the_contracts_fields(shop):
     with shop() as s:
         page = s.open().page

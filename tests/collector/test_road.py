@@ -3,6 +3,7 @@
 import re
 
 import boto3
+import httpx
 import pytest
 
 from lakelet.producer import Producer, ProducerSettings
@@ -62,6 +63,25 @@ def test_from_a_page_to_a_row(node, browser):
     assert (add["product_id"], add["product_price"], add["browser"]) == ("p1", 29.9, "Chrome")
     assert add["page_url"] == f"{site}/shop.html"
     assert "127.0.0.1" not in add["properties"], "the address stops at the raw zone"
+
+
+def test_half_an_emoji_and_huge_numbers_come_as_rows_as_through_firehose(node):
+    body = rb"""[{"event_type":"a","n":1},
+        {"event_type":"b","page_title":"hi \ud83d","n":123456789012345678901234567890},
+        {"event_type":"c","n":NaN}]"""
+    answer = httpx.post(f"{node.endpoint}/v1/events?write_key=wk_shop", content=body).json()
+    assert (answer["accepted"], [f["index"] for f in answer["failed"]]) == (2, [2])
+    message = rb'{"type":"track","event":"d","properties":{"t":"\ud83d","f":1e400}}'
+    segment = httpx.post(
+        f"{node.endpoint}/v1/batch?write_key=wk_shop",
+        content=rb'{"batch":[{"type":"track","event":"e"},' + message + b"]}",
+    )
+    assert segment.json()["accepted"] == 2
+    found = {row["event_type"]: row["properties"] for row in rows(node, "event_type, properties")}
+    assert sorted(found) == ["a", "b", "d", "e"]
+    assert rb'"page_title":"hi \ud83d"'.decode() in found["b"]
+    assert '"n":123456789012345678901234567890' in found["b"]
+    assert '"f":1e400' in found["d"]
 
 
 def test_from_segments_library_to_rows_that_add_up(node):

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from lakelet.collector import CollectorSettings
+from lakelet.collector.rejected import NOT_AN_OBJECT
 from lakelet.collector.segment import ROUTES, SegmentMapping, map_message, messages_of
 from tests.collector.doors import Door
 from tests.collector.fakes import collector_server
@@ -155,7 +156,7 @@ def test_a_batchs_context_stands_behind_each_message():
     }
     first, odd, last = messages_of("batch", body)
     assert first["context"] == {"page": {"url": "own"}, "ip": "1.2.3.4"}
-    assert odd is None
+    assert odd == NOT_AN_OBJECT
     assert one(last)["timestamp"] == "2026-03-09T14:30:00Z"
 
 
@@ -183,6 +184,44 @@ def test_a_batch_tells_which_messages_failed():
     ]
     assert len(door.sink.records) == 2
     for body in (b"[]", b"nonsense", b"{}", b'{"batch":[]}'):
+        assert door.post(body, "/v1/batch").status_code == 400
+
+
+ODD = rb'{"type":"track","event":"A","properties":{"n":123456789012345678901234567890,"f":1e400}}'
+HALF = rb'{"type":"track","event":"B","properties":{"t":"hi \ud83d","query":"x"}}'
+ORDER = (
+    rb'{"type":"track","event":"Order Completed","messageId":"m","properties":'
+    rb'{"t":"\ud83d","products":[{"product_id":"p1","price":2.50},{"product_id":"p2","price":1}]}}'
+)
+
+
+def test_one_odd_message_of_a_batch_harms_no_other():
+    door = Door()
+    deep = b'{"type":"track","event":"D","properties":' + b'{"a":' * 900 + b"1" + b"}" * 901
+    messages = [ODD, HALF, b'{"type":"page","n":NaN}', b"7", deep, b'{"type":"page"}', ORDER]
+    body = b'{"context":{"locale":"\\udc00"},"batch":[' + b",".join(messages) + b"]}"
+    answer = door.post(body, "/v1/batch")
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 4)
+    assert [(f["index"], f["code"]) for f in answer.json()["failed"]] == [
+        (2, "not_json"),
+        (3, "not_an_object"),
+        (4, "not_json"),
+    ]
+    big, half, page, first, second = door.sink.events
+    assert b'"n":123456789012345678901234567890,"f":1e400' in door.sink.records[0][1]
+    assert (half["t"], half["search_query"], half["locale"]) == ("hi \ud83d", "x", "\udc00")
+    assert (big["event_type"], page["event_type"]) == ("a", "page_view")
+    assert [(e["event_id"], e["product_price"], e["quantity"]) for e in (first, second)] == [
+        ("m-1", 2.5, 1),
+        ("m-2", 1, 1),
+    ]
+
+
+def test_one_odd_message_alone_is_taken_and_a_torn_batch_is_not():
+    door = Door()
+    assert door.post(HALF, "/v1/track").status_code == 200
+    assert door.sink.events[0]["t"] == "hi \ud83d"
+    for body in (rb'["\ud83d"]', rb'{"a":"\ud83d","batch":[{}', rb'{"a":"\ud83d","batch":[] }'):
         assert door.post(body, "/v1/batch").status_code == 400
 
 

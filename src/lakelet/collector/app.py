@@ -22,8 +22,6 @@ from lakelet.collector.errors import (
     NoSuchRoute,
 )
 from lakelet.collector.events import (
-    NOT_AN_OBJECT,
-    Rejected,
     additions,
     device_of,
     pixel_event,
@@ -45,6 +43,7 @@ from lakelet.collector.http import (
     send_response,
 )
 from lakelet.collector.outcome import Fate, answer, failures_of
+from lakelet.collector.rejected import NOT_JSON, Rejected
 from lakelet.collector.settings import CollectorSettings
 from lakelet.collector.sink import Put, RecordSink
 from lakelet.model.errors import LakeletError, Outcome
@@ -185,24 +184,24 @@ class Collector:
         return handle
 
     def _segment_texts(self, route_kind: str, body: bytes) -> list[Sequence[bytes | Rejected]]:
-        try:
-            decoded = msgspec.json.decode(body, type=dict[str, Any])
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise BodyUnreadable(
-                f"the body is not a JSON object: {error}", hint="Send what Segment's libraries do."
-            ) from error
+        decoded, encode = segment.read_body(route_kind, body)
         messages = segment.messages_of(route_kind, decoded)
         if not messages:
             raise BodyUnreadable("there is no `batch` in the body", hint="Send at least one.")
-        return [self._segment_events(message) for message in messages]
+        return [self._segment_events(message, encode) for message in messages]
 
-    def _segment_events(self, message: segment.Message | None) -> Sequence[bytes | Rejected]:
-        if message is None:
-            return [NOT_AN_OBJECT]
+    def _segment_events(
+        self, message: segment.Message | Rejected, encode: segment.Encode
+    ) -> Sequence[bytes | Rejected]:
+        if isinstance(message, Rejected):
+            return [message]
         events = segment.map_message(message, self._settings.segment)
         if self._settings.enrichment.device_fields:
             events = [{**device_of(str(e.get("user_agent", ""))), **e} for e in events]
-        return [msgspec.json.encode(event) for event in events] or [NOT_SEGMENT]
+        try:
+            return [encode(event) for event in events] or [NOT_SEGMENT]
+        except ValueError:
+            return [NOT_JSON]
 
     async def _pixel(self, visit: Visit) -> Response:
         """An image whatever happens, as a broken one would show on the page."""

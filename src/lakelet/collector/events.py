@@ -2,35 +2,29 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from lakelet.collector import odd
 from lakelet.collector.errors import BodyUnreadable
+from lakelet.collector.rejected import (
+    NOT_AN_OBJECT,
+    NOT_JSON,
+    RECORD_BYTES_MAX,
+    TOO_LARGE,
+    Rejected,
+)
 from lakelet.collector.settings import Enrichment
 
-RECORD_BYTES_MAX = 1_024_000  # Firehose's
 PIXEL_FIELDS_MAX = 100  # a guess: no URL a browser sends holds more
 
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _EMPTY_VALUES = (b"null", b'""')
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """An event that will not be taken, whoever sends it again."""
-
-    code: str
-    message: str
-
-
-NOT_JSON = Rejected("not_json", "It is not JSON.")
-NOT_AN_OBJECT = Rejected("not_an_object", "An event is a JSON object.")
-TOO_LARGE = Rejected("too_large", f"It is over {RECORD_BYTES_MAX:,} bytes.")
 
 
 def split_body(body: bytes) -> list[bytes]:
@@ -42,44 +36,75 @@ def split_body(body: bytes) -> list[bytes]:
     if not text:
         raise BodyUnreadable("the body is empty", hint="Send a JSON event, an array, or NDJSON.")
     if text.startswith(b"["):
-        try:
-            return [bytes(raw) for raw in _RAWS.decode(text)]
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise BodyUnreadable(
-                f"the JSON array cannot be read: {error}",
-                hint="Send whole JSON; or NDJSON, where one bad line harms no other.",
-            ) from error
+        return _split_array(text)
     if b"\n" in text and not _is_object(text):
         return [line for line in text.splitlines() if line.strip()]
     return [text]
+
+
+def _split_array(text: bytes) -> list[bytes]:
+    try:
+        return [bytes(raw) for raw in _RAWS.decode(text)]
+    except _UNREADABLE:
+        pass  # of one element, as a rule: the others are not to suffer for it
+    try:
+        return odd.split_array(text)
+    except ValueError as error:
+        raise BodyUnreadable(
+            f"the JSON array cannot be read: {error}",
+            hint="Send whole JSON; or NDJSON, where one bad line harms no other.",
+        ) from error
 
 
 def _is_object(text: bytes) -> bool:
     """Whether it is one object, maybe pretty-printed, rather than lines."""
     try:
         _OBJECT.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return False
+    except _UNREADABLE:
+        return _is_odd_object(text)
     return True
+
+
+def _is_odd_object(text: bytes) -> bool:
+    try:
+        return isinstance(odd.read(text), dict)
+    except ValueError:
+        return False
 
 
 def to_record(text: bytes, added: Mapping[str, Any]) -> bytes | Rejected:
     """One event as one JSON line, `added` filled in where the event says nothing.
 
     The event's own text is kept to the letter (numbers included), whitespace
-    between tokens apart.
+    between tokens apart. An odd one is written anew, with the same values.
     """
     try:
         fields = _OBJECT.decode(text)
     except msgspec.ValidationError:
         return NOT_AN_OBJECT
-    except (msgspec.DecodeError, RecursionError):
-        return NOT_JSON
+    except _UNREADABLE:
+        return _odd_record(text, added)
     line = bytes(text).strip()
     if b"\n" in line or b"\r" in line:
         line = msgspec.json.format(line, indent=-1)
     if missing := {name: value for name, value in added.items() if _is_empty(fields.get(name))}:
         line = _with_fields(line, fields, missing)
+    return _bounded(line)
+
+
+def _odd_record(text: bytes, added: Mapping[str, Any]) -> bytes | Rejected:
+    try:
+        fields = odd.read(text)
+        if not isinstance(fields, dict):
+            return NOT_AN_OBJECT
+        missing = {name: value for name, value in added.items() if fields.get(name) in (None, "")}
+        line = odd.write({name: value for name, value in fields.items() if name not in missing})
+    except ValueError:
+        return NOT_JSON
+    return _bounded(_with_head(line, missing))
+
+
+def _bounded(line: bytes) -> bytes | Rejected:
     return TOO_LARGE if len(line) + 1 > RECORD_BYTES_MAX else line + b"\n"
 
 
@@ -93,6 +118,12 @@ def _with_fields(
     if any(name in fields for name in missing):  # as null or "": one name, one value
         kept = {name: raw for name, raw in fields.items() if name not in missing}
         return msgspec.json.encode({**kept, **missing})
+    return _with_head(line, missing)
+
+
+def _with_head(line: bytes, missing: Mapping[str, Any]) -> bytes:
+    if not missing:
+        return line
     head = msgspec.json.encode(missing)
     rest = line[1:].lstrip()
     return head[:-1] + (b"" if rest.startswith(b"}") else b",") + rest

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lakelet.collector.events import Rejected
 from lakelet.collector.http import Response, json_response
+from lakelet.collector.rejected import Rejected
 from lakelet.collector.sink import Put
 
 Fate = Put | Rejected

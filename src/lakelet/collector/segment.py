@@ -6,13 +6,19 @@ e-commerce specification. Pure.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
+from lakelet.collector import odd
+from lakelet.collector.errors import BodyUnreadable
 from lakelet.collector.http import Request
+from lakelet.collector.rejected import NOT_AN_OBJECT, NOT_JSON, Rejected
 
 Message = Mapping[str, Any]
+Encode = Callable[[Mapping[str, Any]], bytes]
 
 KINDS = ("track", "page", "screen", "identify", "group", "alias")
 
@@ -103,19 +109,61 @@ class SegmentMapping:
     split_by_product: frozenset[str] = frozenset({"purchase"})
 
 
-def messages_of(route_kind: str, body: Mapping[str, Any]) -> list[Message | None]:
-    """The messages of a request; None for what is no message, in its place."""
+def read_body(route_kind: str, body: bytes) -> tuple[Mapping[str, Any], Encode]:
+    """The body, and how events made of it become JSON text again (ValueError: they do not).
+
+    Where a batch holds a message that is no JSON, that is a `Rejected` in its place.
+
+    Raises BodyUnreadable.
+    """
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any]), msgspec.json.encode
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # of one message, as a rule
+    try:
+        return _read_odd_body(route_kind, body.strip()), odd.write
+    except ValueError as error:
+        raise BodyUnreadable(
+            f"the body is not a JSON object: {error}", hint="Send what Segment's libraries do."
+        ) from error
+
+
+def _read_odd_body(route_kind: str, text: bytes) -> Mapping[str, Any]:
+    is_batch = route_kind == "batch"
+    return {
+        name: _read_batch(part) if is_batch and name == "batch" else odd.read(part)
+        for name, part in odd.split_object(text).items()
+    }
+
+
+def _read_batch(text: bytes) -> list[Any]:
+    return [_read_message(part) for part in odd.split_array(text)]
+
+
+def _read_message(text: bytes) -> Any:
+    try:
+        return odd.read(text)
+    except ValueError:
+        return NOT_JSON
+
+
+def messages_of(route_kind: str, body: Mapping[str, Any]) -> list[Message | Rejected]:
+    """The messages of a request; a `Rejected` for what is no message, in its place."""
     if route_kind != "batch":
         return [{**body, "type": route_kind}]
     batch = body.get("batch")
     if not isinstance(batch, list):
         return []
     common = {name: body[name] for name in ("context", "sentAt") if body.get(name)}
-    return [_with_common(item, common) if isinstance(item, dict) else None for item in batch]
+    return [_with_common(item, common) for item in batch]
 
 
-def _with_common(message: Message, common: Mapping[str, Any]) -> Message:
+def _with_common(message: Any, common: Mapping[str, Any]) -> Message | Rejected:
     """A batch's own context and instant stand behind each message's."""
+    if isinstance(message, Rejected):
+        return message
+    if not isinstance(message, dict):
+        return NOT_AN_OBJECT
     merged = {**common, **message}
     if isinstance(common.get("context"), dict):
         merged["context"] = {**common["context"], **_dict(message.get("context"))}
