@@ -356,7 +356,48 @@ def test_a_pixel_that_fails_is_still_an_image(door):
     door.sink.failing = b"event"
     answer = door.call("GET", "/v1/pixel.gif?event_type=x")
     assert (answer.status_code, answer.content) == (503, PIXEL)
-    assert door.call("GET", "/v1/pixel.gif?" + "a=1&" * 200).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status"),
+    [
+        ("event_type=x", {}, 401),
+        ("write_key=wk_shop&" + "a=1&" * 200, {}, 400),
+        ("write_key=wk_shop", {"origin": "https://evil.example"}, 403),
+    ],
+    ids=["no key", "too many fields", "foreign page"],
+)
+def test_a_pixel_that_is_refused_is_still_an_image(query, headers, status):
+    door = Door(write_keys={"wk_shop": ""})
+    answer = door.call("GET", f"/v1/pixel.gif?{query}", headers=headers)
+    assert (answer.status_code, answer.content) == (status, PIXEL)
+    assert (answer.headers["content-type"], answer.headers["cache-control"]) == (
+        "image/gif",
+        "no-store",
+    )
+    assert ("www-authenticate" in answer.headers) == (status == 401)
+    assert door.sink.records == []
+    assert door.post({}, "/v1/pixel.gif").headers["content-type"] == "application/json"
+
+
+def test_a_pixel_over_a_rate_limit_is_an_image_that_says_when():
+    door = Door(per_address=RateLimit(1, 1))
+    door.call("GET", "/v1/pixel.gif?n=1")
+    answer = door.call("GET", "/v1/pixel.gif?n=2")
+    assert (answer.status_code, answer.content) == (429, PIXEL)
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_to_look_at_the_pixel_is_no_event():
+    door = Door(write_keys={"wk_shop": ""})
+    path = "/v1/pixel.gif?write_key=wk_shop&event_type=mail_open"
+    looked = door.call("HEAD", path)
+    assert (looked.status_code, looked.content, door.sink.records) == (200, b"", [])
+    assert looked.headers["content-length"] == str(len(PIXEL))
+    assert looked.headers["content-type"] == "image/gif"
+    door.call("GET", path)
+    assert len(door.sink.records) == 1
+    assert door.call("HEAD", "/v1/pixel.gif").status_code == 401
 
 
 def test_the_tracker_is_served_once_and_then_known(door):

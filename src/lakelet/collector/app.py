@@ -107,7 +107,7 @@ class Collector:
         self._key_buckets = TokenBuckets(per_key, clock, count_max) if per_key else None
         self._routes: dict[str, tuple[str, Handler]] = {
             "/v1/events": ("POST", self._events),
-            "/v1/pixel.gif": ("GET", self._pixel),
+            tracker.PIXEL_PATH: ("GET", self._pixel),
             **{
                 f"/v1/{name}": ("POST", self._segment(kind))
                 for name, kind in segment.ROUTES.items()
@@ -131,6 +131,8 @@ class Collector:
             response = await self._route(request, receive)
         except LakeletError as error:
             response = _error_response(error, self._settings.retry_after_seconds)
+            if request.path == tracker.PIXEL_PATH and request.method in ("GET", "HEAD"):
+                response = tracker.pixel(response.status, response.headers)
         return Response(
             response.status, response.body, {**response.headers, **admission.cors_headers(origin)}
         )
@@ -204,8 +206,14 @@ class Collector:
             return [NOT_JSON]
 
     async def _pixel(self, visit: Visit) -> Response:
-        """An image whatever happens, as a broken one would show on the page."""
+        """An image whatever happens, as a broken one would show on the page.
+
+        What is refused on the way here becomes one in `_respond`. To look is no event: HEAD is
+        what proxies and link checkers send.
+        """
         headers = visit.request.headers
+        if visit.request.method == "HEAD":
+            return tracker.pixel(200)
         if self._settings.pixel_honours_signals and (
             headers.get("dnt") == "1" or headers.get("sec-gpc") == "1"
         ):

@@ -1,12 +1,14 @@
 """The tracker script and the pixel: the two files this door serves."""
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
 from lakelet.collector.http import Request, Response
 
 PATH = "/v1/lakelet.js"
+PIXEL_PATH = "/v1/pixel.gif"
 
 # The smallest transparent GIF: 1 x 1, two colours, 43 bytes (GIF89a).
 PIXEL = bytes.fromhex(
@@ -40,10 +42,11 @@ def respond(request: Request, *, cache_seconds: int) -> Response:
     return Response(200, text, {"content-type": "text/javascript; charset=utf-8", **headers})
 
 
-def pixel(status: int) -> Response:
+def pixel(status: int, more: Mapping[str, str] | None = None) -> Response:
+    """`more`: headers of what is told with it, such as Retry-After."""
     headers = {
         "content-type": "image/gif",
         "cache-control": "no-store",
         "cross-origin-resource-policy": "cross-origin",
     }
-    return Response(status, PIXEL, headers)
+    return Response(status, PIXEL, {**(more or {}), **headers})
