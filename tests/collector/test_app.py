@@ -182,13 +182,24 @@ def test_what_the_stream_does_not_take_is_503_with_its_index(door):
     }
 
 
-def test_a_stream_out_of_reach_is_503_and_a_wrong_setup_500(door):
+def test_a_stream_out_of_reach_is_503_with_its_index(door):
     door.sink.raising = StorageFull("no space left", hint="Free some.")
     answer = door.post({"n": 1})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert answer.json()["failed"][0]["message"] == "no space left"
-    door.sink.raising = LakeletError("no such stream")
-    assert door.post({"n": 1}).status_code == 500
+    assert [f["retry"] for f in answer.json()["failed"]] == [True]
+
+
+@pytest.mark.parametrize("kind", [StorageFull, LakeletError], ids=["passing", "wrong setup"])
+def test_what_ails_the_node_is_told_its_log_and_no_stranger(door, kind, caplog):
+    door.sink.raising = kind("no app-events", hint="Known: api, clickstream.")
+    for path in ("/v1/events", "/v1/track"):
+        answer = door.post({"event": "x"}, path)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert not any(told in answer.text for told in ("app-events", "api", "clickstream"))
+    assert "no app-events" in caplog.text
+    assert "Known: api, clickstream." in caplog.text
+    pixel = door.call("GET", "/v1/pixel.gif?event_type=x")
+    assert (pixel.status_code, pixel.content) == (503, PIXEL)
 
 
 def test_the_sink_is_called_with_batches_it_can_take(door):

@@ -20,6 +20,7 @@ device_fields = true
 ip_field = "ip_address"
 [collector.write_keys]
 wk_shop = ""
+wk_app = "app-events"
 """
 PATIENCE_SECONDS = 20
 EVENTS = re.compile(r"/v1/events\?")
@@ -82,6 +83,21 @@ def test_half_an_emoji_and_huge_numbers_come_as_rows_as_through_firehose(node):
     assert rb'"page_title":"hi \ud83d"'.decode() in found["b"]
     assert '"n":123456789012345678901234567890' in found["b"]
     assert '"f":1e400' in found["d"]
+
+
+def test_a_key_whose_stream_is_not_there_is_told_nothing_of_the_others(node):
+    address = f"{node.endpoint}/v1/events?write_key=wk_app"
+    refused = httpx.post(address, content=b'{"n":1}')
+    assert (refused.status_code, refused.json()["code"]) == (503, "collector.not_ready")
+    assert "clickstream" not in refused.text
+    destination = {
+        "RoleARN": "arn:aws:iam::000000000000:role/any",
+        "BucketARN": "arn:aws:s3:::clickstream-raw",
+    }
+    node.client("firehose").create_delivery_stream(
+        DeliveryStreamName="app-events", ExtendedS3DestinationConfiguration=destination
+    )
+    assert httpx.post(address, content=b'{"n":1}').status_code == 200, "kept events arrive then"
 
 
 def test_from_segments_library_to_rows_that_add_up(node):

@@ -20,6 +20,7 @@ from lakelet.collector.errors import (
     CollectorError,
     MethodNotAllowed,
     NoSuchRoute,
+    NotReady,
 )
 from lakelet.collector.events import (
     additions,
@@ -54,6 +55,7 @@ log = logging.getLogger("lakelet.collector")
 BATCH_RECORDS_MAX = 500  # PutRecordBatch's own bounds, which the sink keeps to
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 
+NOT_STORED = "Events cannot be stored now."
 NOT_SEGMENT = Rejected("not_segment", f"A message's type is one of {', '.join(segment.KINDS)}.")
 
 
@@ -129,7 +131,7 @@ class Collector:
         try:
             origin = admission.check_origin(request, self._settings.origins)
             response = await self._route(request, receive)
-        except LakeletError as error:
+        except CollectorError as error:
             response = _error_response(error, self._settings.retry_after_seconds)
             if request.path == tracker.PIXEL_PATH and request.method in ("GET", "HEAD"):
                 response = tracker.pixel(response.status, response.headers)
@@ -268,10 +270,12 @@ class Collector:
             try:
                 puts += await self._sink.put(stream, batch)
             except LakeletError as error:
+                # The error's own words name streams and folders: they are the operator's.
                 if not _is_passing(error):
-                    raise
-                log.warning("%s", error)
-                failed = Put(error_code=error.aws_code, error_message=error.message)
+                    log.error("events for the stream %s cannot be stored: %s", stream, error)
+                    raise NotReady(NOT_STORED, hint="The node's log says why.") from error
+                log.warning("events for the stream %s wait: %s", stream, error)
+                failed = Put(error_code=error.aws_code, error_message=NOT_STORED)
                 return puts + [failed] * (len(records) - len(puts))
         return puts
 
@@ -305,28 +309,18 @@ def _check_method(request: Request, method: str) -> None:
         )
 
 
-def _error_response(error: LakeletError, retry_after_seconds: int) -> Response:
+def _error_response(error: CollectorError, retry_after_seconds: int) -> Response:
     """The one place where an error becomes HTTP. `code` and `message` are Segment's names too."""
-    own = isinstance(error, CollectorError)
-    status = error.http_status if own else _foreign_status(error)
     headers: dict[str, str] = {}
-    seconds = getattr(error, "retry_after_seconds", None)
-    if status in (429, 503):
-        headers["retry-after"] = str(seconds or retry_after_seconds)
-    if status == 401:
+    if error.http_status in (429, 503):
+        headers["retry-after"] = str(error.retry_after_seconds or retry_after_seconds)
+    if error.http_status == 401:
         # Not `Basic`: that would open the browser's password box over the shop.
         headers["www-authenticate"] = 'WriteKey realm="collector"'
-    if not own:
-        log.error("%s", error)
     body: Mapping[str, object] = {
         "success": False,
         "code": error.code,
         "message": error.message,
         "hint": error.hint,
     }
-    return json_response(status, body, headers)
-
-
-def _foreign_status(error: LakeletError) -> int:
-    """The sink's errors: what passes is 503; a wrong setup is ours to mend, not the page's."""
-    return 503 if _is_passing(error) else 500
+    return json_response(error.http_status, body, headers)

@@ -53,3 +53,14 @@ class TooManyRequests(CollectorError):
     def __init__(self, message: str, *, retry_after_seconds: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.retry_after_seconds = retry_after_seconds
+
+
+class NotReady(CollectorError):
+    """The node's own setup or state is at fault, and its log says how: whoever may send is anyone.
+
+    503 rather than 500: clients keep their events and come again, and somebody mends it meanwhile.
+    """
+
+    code = "collector.not_ready"
+    outcome = Outcome.RETRY
+    http_status = 503
