@@ -166,6 +166,36 @@ def test_send_tells_which_lines_failed_and_sends_the_rest(lakelet_node: RunningN
     assert "2 records acknowledged, 1 failed" in told
 
 
+def test_lines_stay_lines_whoever_ends_them(lakelet_node: RunningNode, tmp_path):
+    """Firehose joins records verbatim, and appends a newline where it is told to."""
+    firehose, s3 = lakelet_node.client("firehose"), lakelet_node.client("s3")
+    s3.create_bucket(Bucket="lines")
+    for name, processors in (("plain", []), ("ending", [{"Type": "AppendDelimiterToRecord"}])):
+        firehose.create_delivery_stream(
+            DeliveryStreamName=name,
+            ExtendedS3DestinationConfiguration={
+                "RoleARN": "arn:aws:iam::000000000000:role/any",
+                "BucketARN": "arn:aws:s3:::lines",
+                "Prefix": f"{name}/",
+                "ProcessingConfiguration": {"Enabled": bool(processors), "Processors": processors},
+            },
+        )
+    held = (("--data", str(lakelet_node.folder)), {})
+    told = (("--endpoint-url", lakelet_node.endpoint), lakelet_node.environment)
+    for stream in ("plain", "ending"):
+        for options, environment in (held, told):
+            done = lakelet(
+                "send", "-", "--stream", stream, *options,
+                cwd=tmp_path, stdin=b'{"i":1}\n\n{"i":2}\r\n{"i":3}', **environment,
+            )  # fmt: skip
+            assert "3 records acknowledged" in done.stderr.decode()
+    lakelet_node.lake.flush()
+    for stream in ("plain", "ending"):
+        found = s3.list_objects_v2(Bucket="lines", Prefix=f"{stream}/")["Contents"]
+        bodies = [s3.get_object(Bucket="lines", Key=o["Key"])["Body"].read() for o in found]
+        assert b"".join(bodies) == b'{"i":1}\n{"i":2}\n{"i":3}\n' * 2, stream
+
+
 def test_an_unknown_table_is_a_clear_error(lakelet_node: RunningNode, tmp_path):
     told = lakelet(
         "query", "SELECT * FROM evnts", "--data", str(lakelet_node.folder), cwd=tmp_path, status=1

@@ -67,6 +67,21 @@ def test_what_cannot_be_taken_is_refused_and_the_rest_goes_on(lake):
     assert lake.query("SELECT count(*) AS n FROM events")["n"].to_pylist() == [1]
 
 
+@pytest.mark.parametrize("appends", ["true", "false"])
+def test_each_record_is_a_line_of_the_raw_zone(tmp_path, appends):
+    config = tmp_path / "lakelet.toml"
+    config.write_text(f'[stream]\nappend_delimiter = {appends}\ncompression = "UNCOMPRESSED"\n')
+    events = [b'{"event_id": "a"}', b'{"event_id": "b"}', PURCHASE]
+    with lakelet.open(tmp_path / "lake", config=config) as lake:
+        lake.put(events)
+        lake.flush()
+        assert lake.audit()["blank"] == 0
+        assert lake.query("SELECT event_id FROM events")["event_id"].to_pylist() == ["c"]
+    raw = tmp_path / "lake" / "buckets" / "clickstream-raw"
+    (delivered,) = (path for path in raw.glob("year=*/**/*") if path.is_file())
+    assert delivered.read_bytes() == b"".join(event + b"\n" for event in events)
+
+
 def test_sql_that_is_wrong_says_where(lake):
     with pytest.raises(LakeletError, match="TABLE_NOT_FOUND"):
         lake.query("SELECT * FROM evnts")

@@ -94,12 +94,14 @@ class AwsHome:
         )
 
     def producer(self, on_error: "OnError | None" = None) -> "Producer":
-        """A producer for the deployed stream."""
-        from lakelet.producer import Producer
+        """A producer for the deployed stream; each record becomes a line of its own."""
+        from lakelet.producer import Encoding, Producer, ProducerSettings
+        from lakelet.producer.firehose import line_delimiter
 
         name = self._outputs["DeliveryStreamName"]
         client = self._session.client("firehose")
-        return Producer(name, client=client, on_error=on_error)
+        encoding = Encoding(delimiter=line_delimiter(client, name))
+        return Producer(name, ProducerSettings(encoding=encoding), client=client, on_error=on_error)
 
     def put(self, records: list[bytes]) -> int:
         """Raises ProducerError; what failed of a batch is sent again, and only that."""

@@ -75,6 +75,10 @@ class Processing:
         """The user's code, which may take its time."""
         return any(isinstance(step, InvokeFunction) for step in self.steps)
 
+    @property
+    def appends_newline(self) -> bool:
+        return AppendDelimiter(b"\n") in self.steps
+
     def check_partition_keys(self, prefix: Prefix, *, is_partitioned: bool) -> None:
         """Raises InvalidArgument where a key is asked for that nothing makes."""
         if not is_partitioned:

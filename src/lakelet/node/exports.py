@@ -56,21 +56,25 @@ def make_producer(
 ) -> "Producer":
     """A producer for the node's own stream, or for any Firehose endpoint.
 
-    Nothing is spooled: whoever calls is there to be told.
+    Nothing is spooled: whoever calls is there to be told. Records become lines, by whichever of
+    the two sees to it, the stream or we.
     """
     from lakelet.contract import load_declaration
     from lakelet.producer import Encoding, Producer, ProducerSettings
+    from lakelet.producer.firehose import line_delimiter, make_client
 
     declared = folder.declaration if folder.declaration.exists() else None
     name = stream or load_declaration(declared).pipeline.name
-    settings = ProducerSettings(encoding=Encoding(None, None, b""), close_seconds=600)
-    if endpoint_url:
-        return Producer(name, settings, endpoint_url=endpoint_url, on_error=on_error)
-    import boto3
+    session = None
+    if not endpoint_url:
+        import boto3
 
-    keys = running_environment(folder.root)
-    session = boto3.session.Session(
-        keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], region_name=REGION
-    )
-    endpoint = keys["AWS_ENDPOINT_URL"]
-    return Producer(name, settings, session=session, endpoint_url=endpoint, on_error=on_error)
+        keys = running_environment(folder.root)
+        session = boto3.session.Session(
+            keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], region_name=REGION
+        )
+        endpoint_url = keys["AWS_ENDPOINT_URL"]
+    client = make_client(session=session, endpoint_url=endpoint_url)
+    encoding = Encoding(None, None, line_delimiter(client, name))
+    settings = ProducerSettings(encoding=encoding, close_seconds=600)
+    return Producer(name, settings, client=client, on_error=on_error)

@@ -234,9 +234,15 @@ class Node:
     # --- verbs --------------------------------------------------------------------
 
     def put(self, records: list[bytes]) -> int:
-        """All of them, in batches the service would take; raises at the first refused."""
+        """All of them, each a line, in batches the service would take; raises at the first refused.
+
+        The stream joins records verbatim: where it appends no newline itself, one is added here.
+        """
+        name = self.pipeline.name
+        if not self.ingestion.streams.get(name).destination.processing.appends_newline:
+            records = [each if each.endswith(b"\n") else each + b"\n" for each in records]
         for batch in batches(records):
-            self.ingestion.put_blocking(self.pipeline.name, batch)
+            self.ingestion.put_blocking(name, batch)
         return len(records)
 
     def query_arrow(self, sql: str, database: str | None = None) -> "pa.Table":

@@ -49,6 +49,16 @@ class FirehoseClient(Protocol):
     ) -> dict[str, Any]: ...
 
 
+class DescribingClient(FirehoseClient, Protocol):
+    """What is used of it to ask a stream how it joins records."""
+
+    def describe_delivery_stream(
+        self,
+        *,
+        DeliveryStreamName: str,  # noqa: N803
+    ) -> dict[str, Any]: ...
+
+
 class FirehoseTransport:
     """One delivery stream, reached through a botocore client."""
 
@@ -113,9 +123,45 @@ def read_answer(answer: dict[str, Any], record_count: int) -> Answered | Refused
     )
 
 
+def line_delimiter(client: DescribingClient, stream: str) -> bytes:
+    """What a record is to end in, so that the delivered object holds one line a record.
+
+    Nothing where the stream appends a newline itself: it does so to a record that has one too.
+    A newline wherever that cannot be told (no right to ask, no connection): readers pass over
+    an empty line, and many lose events that meet as `}{`.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        answer = client.describe_delivery_stream(DeliveryStreamName=stream)
+    except (BotoCoreError, ClientError):
+        return b"\n"
+    return b"" if appends_newline(answer) else b"\n"
+
+
+def appends_newline(description: Mapping[str, Any]) -> bool:
+    """Whether every destination of a DescribeDeliveryStream answer has the processor."""
+    destinations = description.get("DeliveryStreamDescription", {}).get("Destinations", [])
+    return bool(destinations) and all(map(_destination_appends_newline, destinations))
+
+
+def _destination_appends_newline(destination: Mapping[str, Any]) -> bool:
+    configured = destination.get("ExtendedS3DestinationDescription", {})
+    processing = configured.get("ProcessingConfiguration", {})
+    return bool(processing.get("Enabled")) and any(
+        processor.get("Type") == "AppendDelimiterToRecord" and _delimiter(processor) == "\n"
+        for processor in processing.get("Processors", [])
+    )
+
+
+def _delimiter(processor: Mapping[str, Any]) -> str:
+    parameters = {p["ParameterName"]: p["ParameterValue"] for p in processor.get("Parameters", [])}
+    return str(parameters.get("Delimiter", "\n")).replace("\\n", "\n")
+
+
 def make_client(
     *, session: Any = None, region_name: str | None = None, endpoint_url: str | None = None
-) -> FirehoseClient:
+) -> DescribingClient:
     """A botocore client that leaves the retrying to us.
 
     Args:
@@ -133,7 +179,7 @@ def make_client(
     )
     session = session or botocore.session.get_session()
     create = session.client if hasattr(session, "client") else session.create_client
-    client: FirehoseClient = create(
+    client: DescribingClient = create(
         "firehose", region_name=region_name, endpoint_url=endpoint_url, config=config
     )
     return client
