@@ -86,3 +86,23 @@ def test_acknowledged_events_survive_a_kill(tmp_path):
     assert len(stored) == len(set(stored)), "an event was stored twice"
     # What was on disk but not yet acknowledged when the node died may be there as well.
     assert report["accepted"] >= len(acknowledged)
+
+
+def test_a_stop_delivers_what_it_can_and_names_what_is_left(tmp_path):
+    with node_process(tmp_path / "lake") as node:
+        firehose = node.client("firehose")
+        firehose.create_delivery_stream(
+            DeliveryStreamName="astray",
+            ExtendedS3DestinationConfiguration={
+                "RoleARN": "arn:aws:iam::000000000000:role/x",
+                "BucketARN": "arn:aws:s3:::not-there-yet",
+            },
+        )
+        for stream in ("astray", "clickstream"):
+            firehose.put_record(DeliveryStreamName=stream, Record={"Data": event("a")})
+    assert node.process.returncode == 1
+    said = (tmp_path / "lake" / "node.log").read_text()
+    assert "error: What these streams hold could not be delivered: astray" in said
+    assert said.endswith("is tried again.\n"), "nothing else is told on the way out"
+    with connect(tmp_path / "lake") as lake:
+        assert lake.query("SELECT event_id FROM events")["event_id"].to_pylist() == ["a"]

@@ -101,10 +101,12 @@ def serve(
             runner.run(_until_told(server, reader))
     finally:
         print_farewell(node)
-        node.stop()
-        restore_logging()
-        # What stays frozen is never freed, and DuckDB's bindings complain of that on exit.
-        gc.unfreeze()
+        try:
+            node.stop()
+        finally:
+            restore_logging()
+            # What stays frozen is never freed, and DuckDB's bindings complain of that on exit.
+            gc.unfreeze()
 
 
 async def _until_told(server: Server, reader: BodyProcess) -> None:
