@@ -119,8 +119,7 @@ def test_what_cannot_be_delivered_keeps_nothing_else_from_a_flush_or_a_stop(tmp_
         lake.flush()
     assert lake.query(count)["n"].to_pylist() == [1]
     lake.put([{"event_id": "e2", "event_type": "login"}])
-    with pytest.raises(DeliveryFailed, match="astray"):
-        lake.close()
+    lake.close()
     with lakelet.open(tmp_path / "lake") as lake:  # it let go of the folder
         assert lake.query(count)["n"].to_pylist() == [2]
         lake._caller._node.store.create_bucket("not-there-yet")

@@ -23,6 +23,7 @@ class DeliveryFailed(LakeletError):
 
     code = "firehose.delivery"
     outcome = Outcome.RETRY
+    streams: tuple[str, ...] = ()
 
 
 class InvalidArgument(LakeletError):

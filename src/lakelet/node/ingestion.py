@@ -245,10 +245,12 @@ class Ingestion:
                 failures[name] = error
         if failures:
             told = "; ".join(f"{name}: {error}" for name, error in failures.items())
-            raise DeliveryFailed(
+            failure = DeliveryFailed(
                 f"What these streams hold could not be delivered: {told}",
                 hint="Nothing is lost: it stays in the data folder, and is tried again.",
-            ) from next(iter(failures.values()))
+            )
+            failure.streams = tuple(failures)
+            raise failure from next(iter(failures.values()))
 
     def _calls_function(self, name: str) -> bool:
         stream = self.streams.find(name)
