@@ -1,6 +1,7 @@
 """The collector without a socket."""
 
 import asyncio
+import itertools
 import json
 from datetime import UTC, datetime
 
@@ -18,7 +19,7 @@ class Door:
         self.sink = FakeSink()
         self.clock = ManualClock(datetime(2026, 3, 9, 14, 30, tzinfo=UTC))
         self.settings = CollectorSettings(**{"stream": "clicks", **settings})
-        ids = iter(f"made-{n}" for n in range(10_000))
+        ids = (f"made-{n}" for n in itertools.count())
         self.app = create_app(self.sink, self.settings, self.clock, new_event_id=lambda: next(ids))
 
     def call(self, method, path, *, peer="203.0.113.9", **options):

@@ -157,6 +157,26 @@ def test_where_no_event_was_readable_the_answer_is_400(door):
     assert door.sink.records == []
 
 
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"[" + b",".join([b"1"] * 20_001) + b"]", 413),
+        (b"[" + b",".join([b"1"] * 20_000) + rb',"\ud83d"]', 400),
+        (b"1\n" * 20_001, 413),
+    ],
+    ids=["array", "odd", "lines"],
+)
+def test_more_events_than_a_request_may_hold_are_none(door, body, status):
+    answer = door.post(body)
+    assert answer.status_code == status
+    assert "20,000" in answer.json()["message"]
+
+
+def test_as_many_events_as_a_request_may_hold_are_taken(door):
+    answer = door.post(b'{"event_id":"a","timestamp":"2026"}\n' * 20_000)
+    assert answer.json()["accepted"] == 20_000
+
+
 def test_an_event_over_a_record_is_refused_alone():
     door = Door(body_bytes_max=4_000_000)
     answer = door.post([{"pad": "x" * 1_024_000}, {"n": 1}])

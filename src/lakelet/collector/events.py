@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from lakelet.collector import odd
-from lakelet.collector.errors import BodyUnreadable
+from lakelet.collector.errors import BodyTooLarge, BodyUnreadable
 from lakelet.collector.rejected import (
     NOT_AN_OBJECT,
     NOT_JSON,
@@ -19,6 +19,7 @@ from lakelet.collector.rejected import (
 )
 from lakelet.collector.settings import Enrichment
 
+EVENTS_MAX = odd.PARTS_MAX
 PIXEL_FIELDS_MAX = 100  # a guess: no URL a browser sends holds more
 
 _RAWS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -30,8 +31,20 @@ _EMPTY_VALUES = (b"null", b'""')
 def split_body(body: bytes) -> list[bytes]:
     """The body's events as they were written: of an object, an array, or NDJSON.
 
-    Raises BodyUnreadable where there is nothing, or an array that does not end.
+    Raises:
+        BodyUnreadable: there is nothing, or an array that does not end.
+        BodyTooLarge: more events than one request may keep the node busy with.
     """
+    events = _split(body)
+    if len(events) > EVENTS_MAX:
+        raise BodyTooLarge(
+            f"{len(events):,} events: a request has at most {EVENTS_MAX:,}.",
+            hint="Send them in several requests.",
+        )
+    return events
+
+
+def _split(body: bytes) -> list[bytes]:
     text = body.removeprefix(b"\xef\xbb\xbf").strip()
     if not text:
         raise BodyUnreadable("the body is empty", hint="Send a JSON event, an array, or NDJSON.")

@@ -21,6 +21,7 @@ _TOKEN = re.compile(
 )
 _NAME = re.compile(rb"\s*(" + _STRING + rb")\s*:", re.DOTALL)
 _OPENING, _CLOSING = (b"{", b"["), (b"}", b"]")
+PARTS_MAX = 20_000  # of the outermost brackets
 _DEPTH_MAX = 1_000  # about what `read` bears; hostile bytes are to cost no more
 
 
@@ -73,7 +74,7 @@ def _parts(text: bytes) -> list[bytes]:
 
 
 def _between(text: bytes) -> Iterator[bytes]:
-    start, depth = 1, 1
+    start, depth, count = 1, 1, 1
     for token in _TOKEN.finditer(text, 1):
         mark = token[0]
         if mark in _OPENING:
@@ -82,7 +83,9 @@ def _between(text: bytes) -> Iterator[bytes]:
                 raise ValueError(f"it is nested more than {_DEPTH_MAX:,} deep")
         elif mark == b"," and depth == 1:
             yield text[start : token.start()]
-            start = token.end()
+            start, count = token.end(), count + 1
+            if count > PARTS_MAX:
+                raise ValueError(f"it has more than {PARTS_MAX:,} elements")
         elif mark in _CLOSING:
             depth -= 1
             if not depth:
