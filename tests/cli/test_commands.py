@@ -69,6 +69,8 @@ def test_a_lake_without_a_node_send_query_audit(tmp_path):
     rows = lakelet("query", "SELECT count(*) AS n FROM events", "-f", "json", cwd=tmp_path)
     count = json.loads(rows.stdout)["n"]
     assert 250 < count <= 300
+    refused = lakelet("send", "events.ndjson.gz", "--stream", "nope", cwd=tmp_path, status=1)
+    assert "Firehose nope under account" in refused.stderr.decode()
     report = json.loads(lakelet("audit", "--json", cwd=tmp_path).stdout)
     assert report["balanced"]
     assert report["accepted"] == 300

@@ -113,7 +113,7 @@ def test_what_cannot_be_delivered_keeps_nothing_else_from_a_flush_or_a_stop(tmp_
             },
         }
     )
-    node.ingestion.put_blocking("astray", [b"later"])
+    lake.put(b"later", stream="astray")
     lake.put([{"event_id": "e1", "event_type": "login"}])
     with pytest.raises(DeliveryFailed, match="astray"):
         lake.flush()

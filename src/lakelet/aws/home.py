@@ -93,19 +93,19 @@ class AwsHome:
             pause=self._pause,
         )
 
-    def producer(self, on_error: "OnError | None" = None) -> "Producer":
-        """A producer for the deployed stream; each record becomes a line of its own."""
+    def producer(self, on_error: "OnError | None" = None, stream: str | None = None) -> "Producer":
+        """A producer for the deployed stream, or another; each record becomes a line of its own."""
         from lakelet.producer import Encoding, Producer, ProducerSettings
         from lakelet.producer.firehose import line_delimiter
 
-        name = self._outputs["DeliveryStreamName"]
+        name = stream or self._outputs["DeliveryStreamName"]
         client = self._session.client("firehose")
         encoding = Encoding(delimiter=line_delimiter(client, name))
         return Producer(name, ProducerSettings(encoding=encoding), client=client, on_error=on_error)
 
-    def put(self, records: list[bytes]) -> int:
+    def put(self, records: list[bytes], stream: str | None = None) -> int:
         """Raises ProducerError; what failed of a batch is sent again, and only that."""
-        with self.producer() as producer:
+        with self.producer(stream=stream) as producer:
             for record in records:
                 producer.send(record)
             producer.flush()

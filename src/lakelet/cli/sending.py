@@ -135,7 +135,7 @@ def _sink(
     if on:
         from lakelet.cli.reach import home_on
 
-        with home_on(on).producer(tally.on_error) as producer:
+        with home_on(on).producer(tally.on_error, stream) as producer:
             yield producer.send
         return
     from lakelet.node.connect import DEFAULT_FOLDER, connect
@@ -155,11 +155,11 @@ def _sink(
         def send(record: bytes) -> None:
             pending.append(record)
             if len(pending) >= 500:
-                lake.put(pending)
+                lake.put(pending, stream=stream)
                 pending.clear()
 
         yield send
-        lake.put(pending)
+        lake.put(pending, stream=stream)
 
 
 @contextmanager

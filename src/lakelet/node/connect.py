@@ -73,9 +73,9 @@ class _HereCaller:
             self._unseen = False
         return self._node.query_arrow(sql, database)
 
-    def put(self, records: list[bytes]) -> int:
+    def put(self, records: list[bytes], stream: str | None = None) -> int:
         self._unseen = True
-        return self._node.put(records)
+        return self._node.put(records, stream)
 
     def close(self) -> None:
         from lakelet.ingest.errors import DeliveryFailed

@@ -27,7 +27,7 @@ class Caller(Protocol):
 
     def query(self, sql: str, database: str | None) -> pa.Table: ...
 
-    def put(self, records: list[bytes]) -> int: ...
+    def put(self, records: list[bytes], stream: str | None = None) -> int: ...
 
     def close(self) -> None: ...
 
@@ -38,7 +38,7 @@ class Lake:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
-    def put(self, events: Iterable[Event]) -> int:
+    def put(self, events: Iterable[Event], *, stream: str | None = None) -> int:
         """Accept events: dicts (`event_id` and `timestamp` are filled in where they
         are absent), or JSON as bytes or text.
 
@@ -46,6 +46,8 @@ class Lake:
         quarantined originals; `query` sees them after `flush`, or by itself where
         no node serves the lake.
 
+        Args:
+            stream: a delivery stream; by default the pipeline's own.
         Returns:
             How many records were accepted: all of them.
         Raises:
@@ -54,7 +56,7 @@ class Lake:
         """
         if isinstance(events, Mapping | bytes | str):
             events = [events]
-        return self._caller.put([_to_record(event) for event in events])
+        return self._caller.put([_to_record(event) for event in events], stream)
 
     def query(self, sql: str, *, database: str | None = None) -> pa.Table:
         """Answer Athena SQL as an Arrow table (`.to_pandas()`, `.to_pylist()`)."""

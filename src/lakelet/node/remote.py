@@ -58,12 +58,12 @@ class HttpCaller:
                 raise RemoteError(**json.loads(response.read())["error"])
             return pa.ipc.open_stream(response).read_all()
 
-    def put(self, records: list[bytes]) -> int:
+    def put(self, records: list[bytes], stream: str | None = None) -> int:
         from lakelet.node.exports import make_producer
         from lakelet.producer import Failure, ProducerError
 
         failures: list[Failure] = []
-        with make_producer(self._folder, None, None, failures.append) as producer:
+        with make_producer(self._folder, None, stream, failures.append) as producer:
             for record in records:
                 producer.send(record)
             producer.flush()

@@ -233,12 +233,12 @@ class Node:
 
     # --- verbs --------------------------------------------------------------------
 
-    def put(self, records: list[bytes]) -> int:
+    def put(self, records: list[bytes], stream: str | None = None) -> int:
         """All of them, each a line, in batches the service would take; raises at the first refused.
 
         The stream joins records verbatim: where it appends no newline itself, one is added here.
         """
-        name = self.pipeline.name
+        name = stream or self.pipeline.name
         if not self.ingestion.streams.get(name).destination.processing.appends_newline:
             records = [each if each.endswith(b"\n") else each + b"\n" for each in records]
         for batch in batches(records):
