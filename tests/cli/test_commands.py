@@ -108,6 +108,48 @@ def test_status_crawl_and_env_with_a_node(lakelet_node: RunningNode, tmp_path):
     }  # fmt: skip
 
 
+def test_a_delivery_that_fails_is_named_by_status_and_doctor(lakelet_node: RunningNode, tmp_path):
+    data = ("--data", str(lakelet_node.folder))
+    firehose = lakelet_node.client("firehose")
+    role = {"RoleARN": "arn:aws:iam::000000000000:role/any"}
+    firehose.create_delivery_stream(
+        DeliveryStreamName="orders",
+        ExtendedS3DestinationConfiguration={**role, "BucketARN": "arn:aws:s3:::clickstream-raw"},
+    )
+    described = firehose.describe_delivery_stream(DeliveryStreamName="clickstream")
+    firehose.update_destination(
+        DeliveryStreamName="clickstream",
+        CurrentDeliveryStreamVersionId=described["DeliveryStreamDescription"]["VersionId"],
+        DestinationId="destinationId-000000000001",
+        ExtendedS3DestinationUpdate={"BucketARN": "arn:aws:s3:::not-made-yet"},
+    )
+    firehose.put_record(DeliveryStreamName="clickstream", Record={"Data": b"{}"})
+    refused = lakelet("flush", *data, cwd=tmp_path, status=1).stderr.decode()
+    assert "not-made-yet" in refused
+    firehose.put_record(DeliveryStreamName="orders", Record={"Data": b"{}"})
+
+    report = json.loads(lakelet("status", "--json", *data, cwd=tmp_path).stdout)
+    streams = {each["name"]: each for each in report["streams"]}
+    assert "not-made-yet" in streams["clickstream"]["last_error"]
+    assert streams["clickstream"]["failing_since"]
+    assert streams["clickstream"] == report["stream"]
+    assert (streams["orders"]["buffered_records"], streams["orders"]["last_error"]) == (1, "")
+    text = " ".join(lakelet("status", *data, cwd=tmp_path).stdout.decode().split())
+    assert "failing no delivery since" in text and "not-made-yet" in text
+    assert "orders: 1 records accepted, buffer 1 records, 2 B" in text
+    found = json.loads(lakelet("doctor", "--json", *data, cwd=tmp_path, status=1).stdout)
+    (check,) = (each for each in found if each["name"] == "deliveries")
+    assert check["verdict"] == "bad" and "not-made-yet" in check["found"]
+    assert "orders: 1 records" in check["found"]
+
+    lakelet_node.client("s3").create_bucket(Bucket="not-made-yet")
+    lakelet("flush", *data, cwd=tmp_path)
+    text = lakelet("status", *data, cwd=tmp_path).stdout.decode()
+    assert "failing" not in text and "1 other holds nothing" in text
+    found = json.loads(lakelet("doctor", "--json", *data, cwd=tmp_path).stdout)
+    assert {each["name"]: each["verdict"] for each in found}["deliveries"] == "ok"
+
+
 def test_transform_needs_no_node(tmp_path):
     lakelet("generate", "200", "-o", "in/a.json", cwd=tmp_path, status=1)  # no such folder
     (tmp_path / "in").mkdir()

@@ -138,6 +138,8 @@ def test_the_health_page_knows_the_days_and_the_reasons(lake, address):
     assert sum(day["events"] for day in facts["days"]) == 3_000
     assert sum(facts["quarantine"].values()) == sum(d["quarantined"] for d in facts["days"])
     assert len(facts["alarms"]) >= 7
+    (stream,) = facts["streams"]
+    assert (stream["name"], stream["last_error"]) == ("clickstream", "")
 
 
 def test_unknown_questions_are_answered_as_errors(address):

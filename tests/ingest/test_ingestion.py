@@ -242,6 +242,24 @@ def test_a_bucket_that_fails_delays_and_loses_nothing(world) -> None:
     assert ingestion.stats()[NAME].last_error == ""
 
 
+def test_a_failing_delivery_says_why_and_since_when(world) -> None:
+    ingestion = world.start()
+    world.store.fail_after = 0
+    ingestion.put_blocking(NAME, [b"a"])
+    began = world.clock.now()
+    for _ in range(2):
+        with pytest.raises(DeliveryFailed, match="No space"):
+            ingestion.flush()
+        world.clock.advance(60)
+    stats = ingestion.stats()[NAME]
+    assert "No space" in stats.last_error
+    assert stats.failing_since == began
+    world.store.fail_after = None
+    ingestion.flush()
+    stats = ingestion.stats()[NAME]
+    assert (stats.last_error, stats.failing_since) == ("", None)
+
+
 def test_a_full_disk_is_503_and_heals_by_itself(world) -> None:
     ingestion = world.start()
     ingestion.put_blocking(NAME, [b"a"])

@@ -92,15 +92,20 @@ def test_a_query_is_priced_before_it_runs(tmp_path):
 
 
 def status(accepted: int, rows: int) -> dict:
+    stream = {
+        "name": "clickstream",
+        "accepted_records": accepted,
+        "accepted_bytes": accepted * 500,
+        "buffered_records": 10,
+        "oldest_seconds": 3.0,
+        "delivered_objects": 2,
+        "last_error": "",
+        "failing_since": None,
+    }
     return {
         "node": {"endpoint": "http://127.0.0.1:4566"},
-        "stream": {
-            "accepted_records": accepted,
-            "accepted_bytes": accepted * 500,
-            "buffered_records": 10,
-            "oldest_seconds": 3.0,
-            "delivered_objects": 2,
-        },
+        "stream": stream,
+        "streams": [stream],
         "transform": {"waiting": 1, "running": 0, "dead": 0},
         "ledger": {
             "events": rows + 5,
@@ -124,4 +129,8 @@ def test_the_terminals_overview_shows_rates_and_the_ledger():
     assert "250" in text and "The ledger balances." in text
     now["ledger"]["rows"] -= 1
     console.print(overview(now, {}))
-    assert "1 events are unaccounted for" in console.export_text()
+    now["stream"] |= {"last_error": "NoSuchBucket: none", "failing_since": "noon"}
+    console.print(overview(now, {}))
+    text = console.export_text()
+    assert "1 events are unaccounted for" in text
+    assert "clickstream: no delivery since noon: NoSuchBucket: none" in text

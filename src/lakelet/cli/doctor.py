@@ -20,6 +20,7 @@ FREE_BYTES_MIN = 1_000_000_000  # below it, a busy hour may fill the disk
 FREE_BYTES_WARN = 10_000_000_000
 FSYNC_MS_WARN = 20.0  # above it, few requests a second can be acknowledged (a guess)
 OPEN_FILES_MIN = 1024
+NODE_TIMEOUT_SECONDS = 10  # a node that hangs is a finding, too
 LIBRARIES = ("pyarrow", "duckdb", "sqlglot", "botocore", "uvicorn", "nicegui")
 
 
@@ -43,6 +44,7 @@ def examine(folder: Path, port: int) -> list[Check]:
         _libraries,
         lambda: _permissions(folder),
         lambda: _held(folder),
+        lambda: _deliveries(folder),
         lambda: _disk(folder),
         lambda: _sync(folder),
         _clock,
@@ -53,10 +55,12 @@ def examine(folder: Path, port: int) -> list[Check]:
 
 
 def draw(console: "Console", checks: list[Check]) -> None:
+    from lakelet.cli.render import harmless
+
     marks = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "bad": "[bold red]✗[/]"}
     for check in checks:
         console.print(f"{marks[check.verdict]} [bold]{check.name:<12}[/bold] ", end="")
-        console.print(check.found, markup=False)
+        console.print(harmless(check.found), markup=False)
         if check.remedy and check.verdict != "ok":
             console.print(f"  → {check.remedy}", markup=False)
 
@@ -103,6 +107,36 @@ def _held(folder: Path) -> Check:
         return Check("node", "ok", "none runs on this folder")
     where = f"process {holder.pid}" + (f" at {holder.endpoint}" if holder.endpoint else "")
     return Check("node", "ok", f"runs: {where}")
+
+
+def _deliveries(folder: Path) -> Check:
+    """What the running node's streams hold, and which of them can't get rid of it."""
+    from lakelet.cli.render import buffered, failing
+    from lakelet.model.errors import LakeletError
+    from lakelet.node.folder import DataFolder
+    from lakelet.node.remote import HttpCaller
+
+    name, holder = "deliveries", DataFolder(folder).running()
+    if holder is None or not holder.endpoint:
+        return Check(name, "ok", "no node delivers on this folder")
+    caller = HttpCaller(DataFolder(folder), holder, timeout_seconds=NODE_TIMEOUT_SECONDS)
+    try:
+        streams = caller.call("status", {})["streams"]
+    except (LakeletError, OSError) as error:
+        remedy = "Look at the node's log; what it acknowledged is safe."
+        return Check(name, "bad", f"the node does not say: {error}", remedy)
+    told = [
+        f"{each['name']}: {buffered(each)}" + (f"; {text}" if (text := failing(each)) else "")
+        for each in streams
+        if each["buffered_records"] or each["last_error"]
+    ]
+    if any(each["last_error"] for each in streams):
+        remedy = (
+            "Mend the stream's destination (UpdateDestination), its bucket or the disk: "
+            "delivery goes on by itself."
+        )
+        return Check(name, "bad", "\n  ".join(told), remedy)
+    return Check(name, "ok", "\n  ".join(told) or "nothing waits")
 
 
 def _disk(folder: Path) -> Check:

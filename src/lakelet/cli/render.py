@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 ROWS_SHOWN_MAX = 500
+STREAMS_SHOWN_MAX = 20
 # A column folded narrower than this is read letter by letter: then rows stand upright.
 _COLUMN_WIDTH_MIN = 12
 # An event may be a megabyte, a quarantined original 64.
@@ -216,17 +217,12 @@ def status(console: "Console", report: Mapping[str, Any]) -> None:
     )
     crawls = f"{crawl['runs']:,} runs, last {crawl['last_at'] or 'never'}"
     tables = [f"{table['name']} ({table['partitions']:,} partitions)" for table in report["tables"]]
-    buffer = (
-        f"{stream['buffered_records']:,} records, {size(stream['buffered_bytes'])}, "
-        f"oldest {stream['oldest_seconds']:.0f} s"
-    )
     rows = [
         ("node", report["node"]["endpoint"] or "not running (opened by this command)"),
         ("stream", f"{stream['name']}: {accepted}, {size(stream['accepted_bytes'])} since start"),
-        (
-            "buffer",
-            buffer,
-        ),
+        ("buffer", buffered(stream)),
+        *_failing(stream),
+        *_other_streams(report),
         ("raw zone", f"{size(ledger['raw_bytes'])} transformed so far"),
         ("transform", objects),
         ("events", events),
@@ -234,8 +230,43 @@ def status(console: "Console", report: Mapping[str, Any]) -> None:
         ("tables", ", ".join(tables) or "none yet"),
     ]
     for name, text in rows:
-        console.print(f"[bold]{name:>10}[/bold]  ", end="")
-        console.print(text, markup=False)
+        style = "bold red" if name == "failing" else "bold"
+        console.print(f"[{style}]{name:>10}[/{style}]  ", end="")
+        console.print(harmless(text), markup=False)
+
+
+def buffered(stream: Mapping[str, Any]) -> str:
+    """What a stream holds, as `status` reports it."""
+    return (
+        f"{stream['buffered_records']:,} records, {size(stream['buffered_bytes'])}, "
+        f"oldest {stream['oldest_seconds']:.0f} s"
+    )
+
+
+def failing(stream: Mapping[str, Any]) -> str:
+    """Its last delivery's error, and since when none has gone well; "" where one has."""
+    if not stream["last_error"]:
+        return ""
+    return f"no delivery since {stream['failing_since']}: {stream['last_error']}"
+
+
+def _failing(stream: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if text := failing(stream):
+        yield "failing", text
+
+
+def _other_streams(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Those made through the API: each that holds records or fails, the rest as a count."""
+    others = [each for each in report["streams"] if each["name"] != report["stream"]["name"]]
+    busy = [each for each in others if each["buffered_records"] or each["last_error"]]
+    for stream in busy[:STREAMS_SHOWN_MAX]:
+        accepted = f"{stream['accepted_records']:,} records accepted"
+        yield "stream", f"{stream['name']}: {accepted}, buffer {buffered(stream)}"
+        yield from _failing(stream)
+    if (more := len(busy) - STREAMS_SHOWN_MAX) > 0:
+        yield "streams", f"{more:,} more hold records: lakelet status --json"
+    if idle := len(others) - len(busy):
+        yield "streams", f"{idle:,} {'other holds' if idle == 1 else 'others hold'} nothing"
 
 
 @contextmanager

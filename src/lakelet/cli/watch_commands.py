@@ -42,7 +42,8 @@ def doctor(
     port: Annotated[int, typer.Option(help="The port a node would use.")] = 4566,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Look at the machine: versions, disk, clock, permissions, port. Exit 1 if a check fails."""
+    """Look at the machine and its node: versions, disk, clock, permissions, port, deliveries that
+    fail. Exit 1 if a check fails."""
     import json
 
     from lakelet.cli import doctor as checks

@@ -183,7 +183,7 @@ def overview(status: Mapping[str, Any], rates: Mapping[str, float]) -> "Renderab
     from rich.console import Group
     from rich.text import Text
 
-    from lakelet.cli.render import rows_table, size
+    from lakelet.cli.render import failing, rows_table, size
 
     stream, transform = status["stream"], status["transform"]
     ledger, crawl = status["ledger"], status["crawl"]
@@ -212,7 +212,12 @@ def overview(status: Mapping[str, Any], rates: Mapping[str, float]) -> "Renderab
         if imbalance == 0
         else Text(f"{imbalance:,} events are unaccounted for: lakelet audit", "bold red")
     )
-    return Group(Text(str(status["node"]["endpoint"]), "bold"), table, verdict)
+    failures = [
+        Text(f"{stream['name']}: {failing(stream)}", "bold red")
+        for stream in status["streams"]
+        if stream["last_error"]
+    ]
+    return Group(Text(str(status["node"]["endpoint"]), "bold"), table, verdict, *failures)
 
 
 def _a_second(rates: Mapping[str, float], name: str) -> str:

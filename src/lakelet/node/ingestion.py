@@ -348,6 +348,7 @@ class Ingestion:
             delivered_objects=runtime.delivered_objects,
             damaged_records=self._ledger.damaged_records(runtime.name),
             last_error=runtime.last_error,
+            failing_since=runtime.failing_since,
         )
 
     # --- inside -------------------------------------------------------------------

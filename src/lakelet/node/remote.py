@@ -33,8 +33,11 @@ class NodeUnreachable(DataFolderError):
 class HttpCaller:
     """Speaks to `node.control`: JSON in, NDJSON out (progress lines, then a result)."""
 
-    def __init__(self, folder: DataFolder, holder: Holder) -> None:
+    def __init__(
+        self, folder: DataFolder, holder: Holder, *, timeout_seconds: float = _TIMEOUT_SECONDS
+    ) -> None:
         self._folder, self._holder = folder, holder
+        self._timeout_seconds = timeout_seconds
 
     def call(
         self, name: str, arguments: Mapping[str, Any], on_progress: Progress | None = None
@@ -81,7 +84,7 @@ class HttpCaller:
     def _post(self, path: str, body: Mapping[str, Any]) -> http.client.HTTPResponse:
         address = urlsplit(self._holder.endpoint)
         connection = http.client.HTTPConnection(
-            address.hostname or "127.0.0.1", address.port, timeout=_TIMEOUT_SECONDS
+            address.hostname or "127.0.0.1", address.port, timeout=self._timeout_seconds
         )
         headers = {
             "Authorization": f"Bearer {self._holder.token}",

@@ -7,19 +7,23 @@ from lakelet.model.errors import DeclarationError
 
 if TYPE_CHECKING:
     from lakelet.node.runtime import Node
+    from lakelet.node.stream import StreamStats
 
 
 def status_report(node: "Node") -> dict[str, Any]:
     """Counts of every stage of the road.
 
     Returns:
-        node, stream, transform, ledger, crawl, tables: see the keys below; sizes in
-        bytes, ages in seconds, instants as ISO 8601.
+        node, stream, streams, transform, ledger, crawl, tables: see the keys below; sizes
+        in bytes, ages in seconds, instants as ISO 8601. `stream` is the pipeline's own,
+        and among `streams` too.
     """
     depth = node.queue.depth()
+    streams = stream_reports(node)
     return {
         "node": {"endpoint": node.endpoint, "data": str(node.folder.root)},
-        "stream": _stream(node),
+        "stream": next(each for each in streams if each["name"] == node.pipeline.name),
+        "streams": streams,
         "transform": {
             "waiting": depth.ready,
             "running": depth.leased,
@@ -52,9 +56,13 @@ def _tables(node: "Node") -> list[dict[str, Any]]:
     ]
 
 
-def _stream(node: "Node") -> dict[str, Any]:
-    name = node.pipeline.name
-    stats = node.ingestion.stats()[name]
+def stream_reports(node: "Node") -> list[dict[str, Any]]:
+    """Each delivery stream's acceptance, buffer and deliveries, by name."""
+    return [_stream(name, stats) for name, stats in sorted(node.ingestion.stats().items())]
+
+
+def _stream(name: str, stats: "StreamStats") -> dict[str, Any]:
+    since = stats.failing_since
     return {
         "name": name,
         "accepted_records": stats.accepted_records,
@@ -63,6 +71,8 @@ def _stream(node: "Node") -> dict[str, Any]:
         "buffered_bytes": stats.buffered_bytes,
         "oldest_seconds": stats.oldest_age_seconds,
         "delivered_objects": stats.delivered_objects,
+        "last_error": stats.last_error,
+        "failing_since": since.isoformat() if since else None,
     }
 
 

@@ -49,6 +49,7 @@ class StreamStats:
     delivered_objects: int  # since this start
     damaged_records: int
     last_error: str  # of the latest delivery; "" when it went well
+    failing_since: datetime | None  # the first failure after the last one that went well
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class StreamRuntime:
         self.accepted_bytes = 0
         self.delivered_objects = 0
         self.last_error = ""
+        self.failing_since: datetime | None = None
 
     @classmethod
     def open(
@@ -270,7 +272,8 @@ class StreamRuntime:
                 self._buffer.done(pending.span)
             else:
                 self._interrupted = None
-            self._failures, self._retry_at, self.last_error = 0, 0.0, ""
+            self._failures, self._retry_at = 0, 0.0
+            self.last_error, self.failing_since = "", None
         # Segments that can't be deleted now are at the next delivery, or at start.
         with suppress(OSError):
             self.log.discard(pending.cut.end_position)
@@ -282,6 +285,7 @@ class StreamRuntime:
             self._failures += 1
             self._retry_at = self._clock.monotonic() + wait
             self.last_error = f"{type(error).__name__}: {error}"
+            self.failing_since = self.failing_since or self._clock.now()
 
     def note_delivered(self, objects: int) -> None:
         with self._lock:

@@ -24,8 +24,8 @@ FORECAST_DAYS = 30
 def health(node: "Node") -> Facts:
     """
     Returns:
-        alarms (all), alarm_history, ledger, quarantine (reason and count), dead_letters,
-        crawls, schedules, storage, settings.
+        alarms (all), alarm_history, streams, ledger, quarantine (reason and count),
+        dead_letters, crawls, schedules, storage, settings.
     """
     status = status_report(node)
     now = node.clock.now()
@@ -35,6 +35,7 @@ def health(node: "Node") -> Facts:
             {"alarm": item.alarm, "at": item.at.isoformat(), "summary": item.summary}
             for item in node.watch.alarms.history(kind="StateUpdate", limit=20)
         ],
+        "streams": status["streams"],
         "ledger": ledger(status),
         "days": node.ledger.by_day(),
         "quarantine": status["ledger"]["quarantined"],

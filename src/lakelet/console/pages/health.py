@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Facts = dict[str, Any]
 REFRESH_SECONDS = 5.0
+STREAMS_SHOWN = 50
 _STATES = {"OK": "ok", "ALARM": "bad", "INSUFFICIENT_DATA": "idle"}
 _SAID = {"OK": "quiet", "ALARM": "alarm", "INSUFFICIENT_DATA": "no data yet"}
 
@@ -43,6 +44,7 @@ def register(node: "Node") -> None:
 def _vital(known: Facts, node: "Node") -> Html:
     return join(
         tag("section", tag("h2", "Alarms"), _alarms(known, node), cls="lk-section"),
+        tag("section", tag("h2", "Delivery streams"), _streams(known, node), cls="lk-section"),
         tag("section", tag("h2", "The ledger, by day of arrival"), _days(known), cls="lk-section"),
         tag(
             "div",
@@ -68,6 +70,27 @@ def _alarms(known: Facts, node: "Node") -> Html:
     last = f"Last change: {past[0]['alarm']}, {past[0]['summary']}." if past else ""
     shown = table(("State", "Alarm", "What it watches", "Since"), rows)
     return join(shown, tag("p", last, cls="lk-muted lk-small"))
+
+
+def _streams(known: Facts, node: "Node") -> Html:
+    """Those that fail first, then those that hold most."""
+    now = node.clock.now()
+    ordered = sorted(
+        known["streams"], key=lambda s: (not s["last_error"], -s["buffered_records"], s["name"])
+    )
+    rows = [
+        (
+            state("bad", "fails") if stream["last_error"] else state("ok", "delivers"),
+            tag("strong", stream["name"]),
+            number(stream["accepted_records"]),
+            number(stream["buffered_records"]),
+            stream["last_error"],
+            ago(stream["failing_since"], now) if stream["last_error"] else "",
+        )
+        for stream in ordered[:STREAMS_SHOWN]
+    ]
+    head = ("State", "Stream", "Accepted", "Buffered", "Last error", "Since")
+    return table(head, rows, right=(2, 3))
 
 
 def _days(known: Facts) -> Html:
