@@ -150,6 +150,41 @@ def test_a_delivery_that_fails_is_named_by_status_and_doctor(lakelet_node: Runni
     assert {each["name"]: each["verdict"] for each in found}["deliveries"] == "ok"
 
 
+def test_every_command_lives_without_the_pipelines_own_stream(lakelet_node: RunningNode, tmp_path):
+    data = ("--data", str(lakelet_node.folder))
+    event = json.dumps(
+        {"event_id": "e", "event_type": "login", "timestamp": "2026-03-09T01:02:03Z"}
+    )
+    lakelet("send", "-", *data, cwd=tmp_path, stdin=event.encode())
+    firehose = lakelet_node.client("firehose")
+    firehose.delete_delivery_stream(DeliveryStreamName="clickstream")
+    while firehose.list_delivery_streams()["DeliveryStreamNames"]:
+        pass
+
+    report = json.loads(lakelet("status", "--json", *data, cwd=tmp_path).stdout)
+    assert (report["stream"]["status"], report["stream"]["accepted_records"]) == ("DELETED", 0)
+    text = " ".join(lakelet("status", *data, cwd=tmp_path).stdout.decode().split())
+    assert "clickstream: deleted through the API" in text and "Start the node again" in text
+    found = json.loads(lakelet("doctor", "--json", *data, cwd=tmp_path, status=1).stdout)
+    (check,) = (each for each in found if each["name"] == "deliveries")
+    assert (check["verdict"], "clickstream: deleted" in check["found"]) == ("bad", True)
+    lakelet("flush", *data, cwd=tmp_path)
+    audit = json.loads(lakelet("audit", "--json", *data, cwd=tmp_path).stdout)
+    assert (audit["accepted"], audit["rows"]) == (1, 1)
+    refused = lakelet("send", "-", *data, cwd=tmp_path, stdin=event.encode(), status=1)
+    assert "clickstream under account 000000000000 not found" in refused.stderr.decode()
+
+    firehose.create_delivery_stream(
+        DeliveryStreamName="clickstream",
+        ExtendedS3DestinationConfiguration={
+            "RoleARN": "arn:aws:iam::000000000000:role/any",
+            "BucketARN": "arn:aws:s3:::clickstream-raw",
+        },
+    )
+    report = json.loads(lakelet("status", "--json", *data, cwd=tmp_path).stdout)
+    assert report["stream"]["status"] == "ACTIVE"
+
+
 def test_transform_needs_no_node(tmp_path):
     lakelet("generate", "200", "-o", "in/a.json", cwd=tmp_path, status=1)  # no such folder
     (tmp_path / "in").mkdir()

@@ -13,6 +13,7 @@ from lakelet.console.facts.live import Masker, live
 from lakelet.console.results import ResultGone, Results
 from lakelet.console.twins import FACTS
 from tests.console.lakes import TOKEN, link, served_console, small_lake
+from tests.ingest.fakes import wait_until
 
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 
@@ -140,6 +141,17 @@ def test_the_health_page_knows_the_days_and_the_reasons(lake, address):
     assert len(facts["alarms"]) >= 7
     (stream,) = facts["streams"]
     assert (stream["name"], stream["last_error"]) == ("clickstream", "")
+
+
+def test_the_pages_live_without_the_pipelines_own_stream(tmp_path):
+    with small_lake(tmp_path / "lake", events=0) as node:
+        node.ingestion.streams.delete("clickstream")
+        wait_until(lambda: node.ingestion.streams.find("clickstream") is None)
+        (stream,) = FACTS["health"](node)["streams"]
+        assert (stream["name"], stream["status"]) == ("clickstream", "DELETED")
+        stage = next(each for each in FACTS["overview"](node)["stages"] if each["id"] == "stream")
+        assert (stage["state"], stage["note"]) == ("bad", "deleted")
+        assert live(node, 7) == {"position": 0, "events": [], "skipped": 0}
 
 
 def test_unknown_questions_are_answered_as_errors(address):

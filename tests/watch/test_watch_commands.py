@@ -94,6 +94,7 @@ def test_a_query_is_priced_before_it_runs(tmp_path):
 def status(accepted: int, rows: int) -> dict:
     stream = {
         "name": "clickstream",
+        "status": "ACTIVE",
         "accepted_records": accepted,
         "accepted_bytes": accepted * 500,
         "buffered_records": 10,

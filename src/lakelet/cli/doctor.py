@@ -115,6 +115,7 @@ def _deliveries(folder: Path) -> Check:
     from lakelet.model.errors import LakeletError
     from lakelet.node.folder import DataFolder
     from lakelet.node.remote import HttpCaller
+    from lakelet.node.report import deleted
 
     name, holder = "deliveries", DataFolder(folder).running()
     if holder is None or not holder.endpoint:
@@ -126,15 +127,19 @@ def _deliveries(folder: Path) -> Check:
         remedy = "Look at the node's log; what it acknowledged is safe."
         return Check(name, "bad", f"the node does not say: {error}", remedy)
     told = [
-        f"{each['name']}: {buffered(each)}" + (f"; {text}" if (text := failing(each)) else "")
+        f"{each['name']}: {deleted(each) or buffered(each)}"
+        + (f"; {text}" if (text := failing(each)) else "")
         for each in streams
-        if each["buffered_records"] or each["last_error"]
+        if each["buffered_records"] or each["last_error"] or deleted(each)
     ]
     if any(each["last_error"] for each in streams):
         remedy = (
             "Mend the stream's destination (UpdateDestination), its bucket or the disk: "
             "delivery goes on by itself."
         )
+        return Check(name, "bad", "\n  ".join(told), remedy)
+    if any(deleted(each) for each in streams):
+        remedy = "Ctrl-C and lakelet up: what was accepted before is delivered and kept."
         return Check(name, "bad", "\n  ".join(told), remedy)
     return Check(name, "ok", "\n  ".join(told) or "nothing waits")
 

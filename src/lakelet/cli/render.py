@@ -217,9 +217,14 @@ def status(console: "Console", report: Mapping[str, Any]) -> None:
     )
     crawls = f"{crawl['runs']:,} runs, last {crawl['last_at'] or 'never'}"
     tables = [f"{table['name']} ({table['partitions']:,} partitions)" for table in report["tables"]]
+    from lakelet.node.report import deleted
+
+    own = f"{stream['name']}: {accepted}, {size(stream['accepted_bytes'])} since start"
+    if missing := deleted(stream):
+        own = f"{stream['name']}: {missing}"
     rows = [
         ("node", report["node"]["endpoint"] or "not running (opened by this command)"),
-        ("stream", f"{stream['name']}: {accepted}, {size(stream['accepted_bytes'])} since start"),
+        ("stream", own),
         ("buffer", buffered(stream)),
         *_failing(stream),
         *_other_streams(report),

@@ -184,6 +184,7 @@ def overview(status: Mapping[str, Any], rates: Mapping[str, float]) -> "Renderab
     from rich.text import Text
 
     from lakelet.cli.render import failing, rows_table, size
+    from lakelet.node.report import deleted
 
     stream, transform = status["stream"], status["transform"]
     ledger, crawl = status["ledger"], status["crawl"]
@@ -213,9 +214,9 @@ def overview(status: Mapping[str, Any], rates: Mapping[str, float]) -> "Renderab
         else Text(f"{imbalance:,} events are unaccounted for: lakelet audit", "bold red")
     )
     failures = [
-        Text(f"{stream['name']}: {failing(stream)}", "bold red")
+        Text(f"{stream['name']}: {text}", "bold red")
         for stream in status["streams"]
-        if stream["last_error"]
+        if (text := failing(stream) or deleted(stream))
     ]
     return Group(Text(str(status["node"]["endpoint"]), "bold"), table, verdict, *failures)
 

@@ -17,7 +17,12 @@ from pathlib import Path
 from lakelet.ingest.assemble import Toolbox
 from lakelet.ingest.database import Database
 from lakelet.ingest.delivery import Deliverer, OnDelivered
-from lakelet.ingest.errors import DeliveryFailed, LogUnavailable, ServiceUnavailable
+from lakelet.ingest.errors import (
+    DeliveryFailed,
+    LogUnavailable,
+    ResourceNotFound,
+    ServiceUnavailable,
+)
 from lakelet.ingest.frame import Frame
 from lakelet.ingest.gate import Faults
 from lakelet.ingest.ledger import Delivery, Ledger
@@ -333,12 +338,17 @@ class Ingestion:
         ]
 
     def stats(self) -> Mapping[str, StreamStats]:
-        return {each.name: self._stats(self._runtime(each.name)) for each in self.streams}
+        found = {}
+        for each in self.streams:
+            with suppress(ResourceNotFound):  # its last record was delivered meanwhile
+                found[each.name] = self._stats(self._runtime(each.name))
+        return found
 
     def _stats(self, runtime: StreamRuntime) -> StreamStats:
         accepted = runtime.log.position_durable
         delivered = self._ledger.position_delivered(runtime.incarnation)
         return StreamStats(
+            status=runtime.stream.status,
             accepted_records=accepted,
             accepted_bytes=runtime.accepted_bytes,
             delivered_records=delivered,

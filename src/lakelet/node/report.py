@@ -1,5 +1,6 @@
 """What a node says of itself: plain data, for the command line, the doors and the console."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ if TYPE_CHECKING:
     from lakelet.node.runtime import Node
     from lakelet.node.stream import StreamStats
 
+DELETED = "DELETED"  # beside Firehose's own ACTIVE and DELETING
+
 
 def status_report(node: "Node") -> dict[str, Any]:
     """Counts of every stage of the road.
@@ -16,7 +19,7 @@ def status_report(node: "Node") -> dict[str, Any]:
     Returns:
         node, stream, streams, transform, ledger, crawl, tables: see the keys below; sizes
         in bytes, ages in seconds, instants as ISO 8601. `stream` is the pipeline's own,
-        and among `streams` too.
+        and among `streams` too; its `status` is DELETED where somebody deleted it.
     """
     depth = node.queue.depth()
     streams = stream_reports(node)
@@ -57,14 +60,41 @@ def _tables(node: "Node") -> list[dict[str, Any]]:
 
 
 def stream_reports(node: "Node") -> list[dict[str, Any]]:
-    """Each delivery stream's acceptance, buffer and deliveries, by name."""
-    return [_stream(name, stats) for name, stats in sorted(node.ingestion.stats().items())]
+    """Each delivery stream's acceptance, buffer and deliveries, by name; the pipeline's own
+    even where it was deleted."""
+    found: dict[str, StreamStats | None] = {node.pipeline.name: None, **node.ingestion.stats()}
+    return [
+        _stream(name, stats) if stats else _deleted(name) for name, stats in sorted(found.items())
+    ]
+
+
+def deleted(stream: Mapping[str, Any]) -> str:
+    """What to do where the pipeline's own stream is gone; "" where it is there."""
+    if stream["status"] != DELETED:
+        return ""
+    return (
+        "deleted through the API, so it takes no records. "
+        "Start the node again and it is made as declared"
+    )
+
+
+def _deleted(name: str) -> dict[str, Any]:
+    """What it accepted in its life stands in the audit."""
+    zeros = dict.fromkeys(_COUNTS, 0)
+    return {"name": name, "status": DELETED, **zeros, "last_error": "", "failing_since": None}
+
+
+_COUNTS = (
+    *("accepted_records", "accepted_bytes", "buffered_records", "buffered_bytes"),
+    *("oldest_seconds", "delivered_objects"),
+)
 
 
 def _stream(name: str, stats: "StreamStats") -> dict[str, Any]:
     since = stats.failing_since
     return {
         "name": name,
+        "status": stats.status.value,
         "accepted_records": stats.accepted_records,
         "accepted_bytes": stats.accepted_bytes,
         "buffered_records": stats.buffered_records,

@@ -40,6 +40,7 @@ class Observer(Protocol):
 class StreamStats:
     """One stream, at a glance."""
 
+    status: Status
     accepted_records: int  # since it was created
     accepted_bytes: int  # since this start
     delivered_records: int  # since it was created, damaged ones included

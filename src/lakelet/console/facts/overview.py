@@ -58,12 +58,14 @@ def stages(node: "Node", status: Facts, minutes: Minutes) -> list[Facts]:
         _stage(
             *("stream", "Stream", "/live", stream["buffered_records"], "records buffered"),
             minutes.sums(Firehose.INCOMING_BYTES),
-            "the last delivery failed"
+            "deleted"
+            if stream["status"] == "DELETED"
+            else "the last delivery failed"
             if stream["last_error"]
             else f"oldest waits {stream['oldest_seconds']:.0f} s"
             if stream["oldest_seconds"]
             else "",
-            state="bad" if late or stream["last_error"] else "",
+            state="bad" if late or stream["last_error"] or stream["status"] == "DELETED" else "",
         ),
         _stage(
             *("raw", "Raw zone", "/data"),

@@ -13,6 +13,7 @@ from lakelet.console.html import Html, ago, empty, join, number, size, state, ta
 from lakelet.console.widgets import button, problem
 from lakelet.model.errors import LakeletError
 from lakelet.node.operations import run_operation
+from lakelet.node.report import deleted
 
 if TYPE_CHECKING:
     from lakelet.node.runtime import Node
@@ -80,17 +81,25 @@ def _streams(known: Facts, node: "Node") -> Html:
     )
     rows = [
         (
-            state("bad", "fails") if stream["last_error"] else state("ok", "delivers"),
+            _stream_state(stream),
             tag("strong", stream["name"]),
             number(stream["accepted_records"]),
             number(stream["buffered_records"]),
-            stream["last_error"],
+            stream["last_error"] or deleted(stream),
             ago(stream["failing_since"], now) if stream["last_error"] else "",
         )
         for stream in ordered[:STREAMS_SHOWN]
     ]
     head = ("State", "Stream", "Accepted", "Buffered", "Last error", "Since")
     return table(head, rows, right=(2, 3))
+
+
+def _stream_state(stream: Facts) -> Html:
+    if stream["last_error"]:
+        return state("bad", "fails")
+    if stream["status"] == "ACTIVE":
+        return state("ok", "delivers")
+    return state("warn", stream["status"].lower())
 
 
 def _days(known: Facts) -> Html:
