@@ -53,6 +53,10 @@ class DeliveryMachine(RuleBasedStateMachine):
         ledger = list(self.ingestion.deliveries(NAME))
         assert {each.key for each in ledger} == set(self.store.names())
         assert sum(each.records for each in ledger) == len(lines)
+        cuts = [done.cut for done in self.ingestion.cuts()]
+        spans = [(cut.first_position, cut.end_position) for cut in cuts]
+        assert sum(end - first for first, end in spans) == len(lines)
+        assert [first for first, _ in spans] == [0, *(end for _, end in spans)][: len(spans)]
         assert self.ingestion.position_next(NAME) == self.ingestion.position_delivered(NAME)
         self.ingestion.close(drain=False)
         self.folder.cleanup()

@@ -3,8 +3,10 @@
 import asyncio
 import gzip
 import os
+import sqlite3
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -448,6 +450,21 @@ def test_a_deleted_stream_delivers_what_it_holds_and_its_name_is_free(world) -> 
     assert ingestion.put_blocking("..", [b"c"]).first_position == 0
     ingestion.flush("..")
     assert len(set(world.store.names())) == 2
+
+
+def test_a_ledger_of_an_older_lakelet_goes_on(world) -> None:
+    ingestion = world.start()
+    ingestion.put_blocking(NAME, [b"a", b"b"])
+    ingestion.flush()
+    ingestion.close(drain=False)
+    with closing(sqlite3.connect(world.folder / "ingest.sqlite")) as database:
+        database.execute("ALTER TABLE cuts DROP COLUMN parted_records")
+    ingestion = world.start()
+    ingestion.put_blocking(NAME, [b"c"])
+    ingestion.flush()
+    done = list(ingestion.cuts())
+    assert [(each.cut.first_position, each.cut.end_position) for each in done] == [(0, 2), (2, 3)]
+    assert done[0].parted_records is None, "nobody counted then"
 
 
 def test_stats_tell_what_waits(world) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lakelet.lake.audit import Audit, audit, persistent
 from lakelet.lake.checks import Finding
-from lakelet.lake.ledger import Books, Compaction, Delivered, Part, StreamLedger
+from lakelet.lake.ledger import Books, Compaction, CutAccount, Delivered, Part, StreamLedger
 from lakelet.model.layout import quarantine_key, transformed_key
 from lakelet.model.manifest import Manifest, Output, RawObject
 from lakelet.model.pipeline import Pipeline
@@ -262,15 +262,67 @@ def test_records_and_events_are_two_units():
     )
 
 
-def test_a_processor_may_drop_records_and_part_them():
+def processed_world(*accounts):
     w = world(2)
-    w.accepted = 20
     w.delivered = [Delivered(0, 12, 10, 0, FIRST, "e"), Delivered(12, 20, 10, 0, MIDDLE, "e")]
-    stream = StreamLedger("clickstream", 20, w.delivered, processed=True)
-    found = audit(w.books, PIPELINE, NOW, streams=[stream])
+    return audit(
+        w.books, PIPELINE, NOW, streams=[StreamLedger("clickstream", 20, w.delivered, accounts)]
+    )
+
+
+def test_a_processor_may_drop_records_and_part_them():
+    found = processed_world(CutAccount(0, 12, dropped=2), CutAccount(12, 20, parted=2))
     assert found.balanced, found.findings
     assert found.totals.dropped["by the stream's processors"] == 2
     assert found.totals.joined == 2
+
+
+def test_only_as_many_as_the_delivery_wrote_down():
+    for accounts, codes in (
+        ((), ["positions.short", "positions.surplus"]),
+        ((CutAccount(0, 12, dropped=1), CutAccount(12, 20, parted=2)), ["positions.short"]),
+        ((CutAccount(0, 12, dropped=2), CutAccount(12, 20, parted=1)), ["positions.surplus"]),
+        ((CutAccount(0, 12, dropped=2), CutAccount(12, 20, parted=3)), ["positions.short"]),
+    ):
+        found = processed_world(*accounts)
+        assert [finding.code for finding in found.findings] == codes
+        assert (found.totals.left == found.totals.right) == (not accounts)
+
+
+def test_records_that_rotted_are_a_finding_whoever_processed_them():
+    found = processed_world(CutAccount(0, 12, damaged=2, parted=None), CutAccount(12, 20, parted=2))
+    (finding,) = found.findings
+    assert (finding.code, finding.object) == ("positions.damaged", FIRST)
+    assert found.totals.left == found.totals.right + 2
+
+
+def test_what_an_older_lakelet_did_not_count_is_believed_and_said():
+    found = processed_world(CutAccount(0, 12, parted=None), CutAccount(12, 20, parted=None))
+    assert found.balanced, found.findings
+    assert found.totals.dropped["by the stream's processors"] == found.totals.joined == 2
+    assert found.notes[-1].startswith("2 deliveries through processors are older")
+
+
+def test_a_delivery_of_which_nothing_is_left_is_no_gap():
+    w = world(1)
+    dropped = CutAccount(0, 3, dropped=3, arrived_on=DAY)
+    w.delivered = [Delivered(3, 13, 10, 0, FIRST, "e")]
+    stream = StreamLedger("clickstream", 13, w.delivered, [dropped])
+    for books in (w.books, replace(w.books, day=DAY)):
+        found = audit(books, PIPELINE, NOW, streams=[stream])
+        assert found.balanced, found.findings
+        assert found.totals.accepted == 13
+        assert found.totals.dropped["by the stream's processors"] == 3
+    gap = audit(w.books, PIPELINE, NOW, streams=[replace(stream, accounts=())]).findings
+    assert [finding.code for finding in gap] == ["positions.gap"]
+
+
+def test_what_went_into_another_bucket_is_accepted_and_outside():
+    w = world(1)
+    stream = StreamLedger("clickstream", 15, w.delivered, [CutAccount(10, 15, outside=5)])
+    found = audit(w.books, PIPELINE, NOW, streams=[stream])
+    assert found.balanced, found.findings
+    assert "5 in other buckets" in found.line
 
 
 def test_records_the_stream_itself_gave_up_are_quarantined():

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS cuts (
   incarnation BLOB NOT NULL, first_position INTEGER NOT NULL, end_position INTEGER NOT NULL,
   stream TEXT NOT NULL, version INTEGER NOT NULL, arrived_ms INTEGER NOT NULL,
   damaged_records INTEGER NOT NULL, dropped_records INTEGER NOT NULL, delivered_ms INTEGER,
+  parted_records INTEGER,
   PRIMARY KEY (incarnation, first_position)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS cuts_by_stream ON cuts (stream);
@@ -60,6 +61,14 @@ class Database:
         self._connection.executescript(
             f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_SCHEMA}"
         )
+        self._add_what_came_later()
+
+    def _add_what_came_later(self) -> None:
+        """Columns that the tables of an older Lakelet lack; NULL is what nobody counted then."""
+        with self.transaction() as db:
+            columns = {row[1] for row in db.execute("PRAGMA table_info(cuts)")}
+            if "parted_records" not in columns:
+                db.execute("ALTER TABLE cuts ADD COLUMN parted_records INTEGER")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -56,6 +56,24 @@ class Delivery:
     delivered_at: datetime
     group: str = ""
 
+    @property
+    def is_backup(self) -> bool:
+        """The source records once more, beside what they became."""
+        return self.group == "backup"
+
+
+@dataclass(frozen=True, slots=True)
+class DoneCut:
+    """A cut that is delivered, and what became of its records, written down as it was done.
+
+    So it is judged by the processors of then, whatever its stream does now, and when it is gone.
+    """
+
+    cut: Cut
+    damaged_records: int  # acknowledged, and no longer readable when their turn came
+    dropped_records: int  # by processors
+    parted_records: int | None  # more than came in, by processors; None: nobody counted them
+
 
 class Ledger:
     """Thread-safe, durable on return."""
@@ -67,7 +85,9 @@ class Ledger:
         """The intent to deliver; repeating it replaces the planned objects."""
         with self._database.transaction() as db:
             db.execute(
-                "INSERT OR REPLACE INTO cuts VALUES (?,?,?,?,?,?,0,0,NULL)",
+                "INSERT OR REPLACE INTO cuts (incarnation, first_position, end_position, stream,"
+                " version, arrived_ms, damaged_records, dropped_records)"
+                " VALUES (?,?,?,?,?,?,0,0)",
                 (
                     cut.incarnation,
                     cut.first_position,
@@ -96,6 +116,7 @@ class Ledger:
         deliveries: Sequence[Delivery],
         damaged_records: int = 0,
         dropped_records: int = 0,
+        parted_records: int | None = None,
     ) -> None:
         """The cut is done: its objects are durable, and whoever waits for them knows."""
         with self._database.transaction() as db:
@@ -117,12 +138,13 @@ class Ledger:
             )
             at = max((d.delivered_at for d in deliveries), default=cut.arrived_at)
             db.execute(
-                "UPDATE cuts SET delivered_ms=?, damaged_records=?, dropped_records=?"
-                " WHERE incarnation=? AND first_position=?",
+                "UPDATE cuts SET delivered_ms=?, damaged_records=?, dropped_records=?,"
+                " parted_records=? WHERE incarnation=? AND first_position=?",
                 (
                     to_ms(at),
                     damaged_records,
                     dropped_records,
+                    parted_records,
                     cut.incarnation,
                     cut.first_position,
                 ),
@@ -179,6 +201,23 @@ class Ledger:
             last = rows[-1]
             after = (last[1], last[2], last[13])
 
+    def cuts(self) -> Iterator[DoneCut]:
+        """Finished ones, incarnation by incarnation in order; those that left no object, too."""
+        after: tuple[bytes, int] = (b"", -1)
+        while True:
+            rows = self._database.rows(
+                "SELECT stream, incarnation, first_position, end_position, version, arrived_ms,"
+                " damaged_records, dropped_records, parted_records FROM cuts"
+                " WHERE delivered_ms IS NOT NULL AND (incarnation, first_position) > (?, ?)"
+                " ORDER BY incarnation, first_position LIMIT ?",
+                (*after, _PAGE),
+            )
+            for row in rows:
+                yield _done_cut(row)
+            if len(rows) < _PAGE:
+                return
+            after = (rows[-1][1], rows[-1][2])
+
     def damaged_records(self, stream: str) -> int:
         """Acknowledged, and no longer readable when their turn came."""
         return self._sum("damaged_records", stream)
@@ -212,3 +251,9 @@ def _delivery(values: tuple[Any, ...]) -> Delivery:
         delivered_at=from_ms(values[12]),
         group=values[13],
     )
+
+
+def _done_cut(values: tuple[Any, ...]) -> DoneCut:
+    stream, incarnation, first, end, version, arrived_ms, damaged, dropped, parted = values
+    cut = Cut(stream, incarnation, first, end, version, from_ms(arrived_ms))
+    return DoneCut(cut, damaged, dropped, parted)

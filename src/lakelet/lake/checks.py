@@ -34,22 +34,33 @@ def check_positions(stream: StreamLedger, books: Books) -> Iterator[Finding]:
     if books.day is not None:
         return  # one day's deliveries needn't join up
     expected = 0
-    for first, end, objects in stream.cuts():
+    for cut, objects in stream.cuts():
+        first, end = cut.first_position, cut.end_position
+        about = objects[0].key if objects else stream.stream
         if first != expected:
             kind = "gap" if first > expected else "overlap"
             what = "in no object" if kind == "gap" else "in two objects"
             low, high = sorted((expected, first))
             yield Finding(
                 f"positions.{kind}",
-                objects[0].key,
+                about,
                 f"records {low:,} to {high - 1:,} of {stream.stream} are {what}",
             )
-        records = sum(entry.records for entry in objects)
-        if records != end - first and not stream.processed:
+        if cut.damaged:
             yield Finding(
-                "positions.short" if records < end - first else "positions.surplus",
-                objects[0].key,
-                f"records {first:,} to {end - 1:,} of {stream.stream} became {records:,}",
+                "positions.damaged",
+                about,
+                f"{cut.damaged:,} of records {first:,} to {end - 1:,} of {stream.stream} could not "
+                "be read any more",
+            )
+        records = sum(entry.records for entry in objects)
+        if missing := cut.missing(records):
+            dropped = f" and {cut.dropped:,} dropped ones" if cut.dropped else ""
+            yield Finding(
+                "positions.short" if missing > 0 else "positions.surplus",
+                about,
+                f"records {first:,} to {end - 1:,} of {stream.stream} became "
+                f"{records + cut.outside:,}{dropped}",
             )
         expected = max(expected, end)
     if expected > stream.accepted:

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
-from itertools import groupby
 from typing import Any
 
 from lakelet.model.layout import (
@@ -41,6 +40,29 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class CutAccount:
+    """What a stream wrote down of a cut as it delivered it, beside the objects.
+
+    Processors may drop records and part them; each that went in is in the objects, or here.
+    """
+
+    first_position: int
+    end_position: int
+    dropped: int = 0
+    parted: int | None = 0  # records more than came in; None: delivered before this was counted
+    damaged: int = 0  # acknowledged, and no longer readable when their turn came
+    outside: int = 0  # in buckets other than the raw zone's
+    arrived_on: date | None = None
+
+    def missing(self, in_objects: int) -> int:
+        """Records that should be in its objects and are not; below 0, that should not."""
+        if self.parted is None:
+            return 0
+        read = self.end_position - self.first_position - self.damaged
+        return read - self.dropped + self.parted - in_objects - self.outside
+
+
+@dataclass(frozen=True, slots=True)
 class StreamLedger:
     """What a delivery stream has accepted in its life, and where it put it.
 
@@ -49,16 +71,17 @@ class StreamLedger:
 
     stream: str
     accepted: int  # records acknowledged: positions 0 … accepted - 1
-    delivered: Sequence[Delivered]  # by position
-    processed: bool = False  # its processors may drop records, and part them in several
+    delivered: Sequence[Delivered]  # into the raw zone
+    accounts: Sequence[CutAccount] = ()  # a cut without one was delivered as it came
 
-    def cuts(self) -> Iterator[tuple[int, int, list[Delivered]]]:
-        """First position, end position, objects: in the order of the log."""
-        ordered = sorted(self.delivered, key=lambda e: (e.first_position, e.end_position, e.key))
-        for (first, end), objects in groupby(
-            ordered, key=lambda entry: (entry.first_position, entry.end_position)
-        ):
-            yield first, end, list(objects)
+    def cuts(self) -> Iterator[tuple[CutAccount, list[Delivered]]]:
+        """Each cut with its objects, of which there may be none: in the order of the log."""
+        objects: dict[tuple[int, int], list[Delivered]] = {}
+        for entry in sorted(self.delivered, key=lambda entry: entry.key):
+            objects.setdefault((entry.first_position, entry.end_position), []).append(entry)
+        accounts = {(each.first_position, each.end_position): each for each in self.accounts}
+        for span in sorted({*objects, *accounts}):
+            yield accounts.get(span, CutAccount(*span)), objects.get(span, [])
 
 
 @dataclass(frozen=True, slots=True)

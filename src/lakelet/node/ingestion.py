@@ -25,7 +25,7 @@ from lakelet.ingest.errors import (
 )
 from lakelet.ingest.frame import Frame
 from lakelet.ingest.gate import Faults
-from lakelet.ingest.ledger import Delivery, Ledger
+from lakelet.ingest.ledger import Delivery, DoneCut, Ledger
 from lakelet.ingest.limits import check_batch
 from lakelet.ingest.put import PutResult, Refusal
 from lakelet.ingest.records import Records
@@ -320,6 +320,10 @@ class Ingestion:
     def deliveries(self, stream: str = "") -> Iterator[Delivery]:
         """The ledger's finished deliveries, object by object, in log order."""
         return self._ledger.deliveries(stream)
+
+    def cuts(self) -> Iterator[DoneCut]:
+        """The ledger's finished deliveries, each once, in log order."""
+        return self._ledger.cuts()
 
     def position_next(self, stream: str) -> int:
         """Records accepted so far: positions count from 0."""
