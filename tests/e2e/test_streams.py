@@ -166,6 +166,7 @@ def test_records_that_were_parted_once_are_so_still(lakelet_node: RunningNode):
     lakelet_node.lake.flush()
     before = balanced(lakelet_node)
     assert (before["accepted"], before["rows"]) == (1, 2)
+    assert not any("taken as they lie" in note for note in before["notes"])
     process_with(lakelet_node)
     assert balanced(lakelet_node) == before
 

@@ -35,6 +35,11 @@ def processor(kind: str, **parameters: str) -> dict:
     return {"Type": kind, **({"Parameters": given} if given else {})}
 
 
+JSON_PARTS = processor("RecordDeAggregation", SubRecordType="JSON")
+LOG_LINES = processor("CloudWatchLogProcessing", DataMessageExtraction="true")
+FUNCTION = processor("Lambda", LambdaArn=FUNCTION_ARN)
+
+
 class Bench:
     """One stream over a bucket, delivered on demand."""
 
@@ -448,6 +453,45 @@ def test_a_function_that_fails_is_retried_and_its_records_kept(broken, code) -> 
     assert list(delivered) == [FAILED]
     assert [(f["errorCode"], f["attemptsMade"]) for f in bench.failures()] == [(code, 3)] * 2
     assert [decode_failure(line) for line in delivered[FAILED].splitlines()] == [b"a", b"b"]
+
+
+def drop_some(event, _context):
+    def result(record):
+        is_dropped = b"drop" in base64.b64decode(record["data"])
+        return {"result": "Dropped" if is_dropped else "Ok", "data": record["data"]}
+
+    return answer(event, result)
+
+
+def messages(*texts: str, kind: str = "DATA_MESSAGE") -> bytes:
+    events = [{"message": text} for text in texts]
+    return gzip.compress(json.dumps({"messageType": kind, "logEvents": events}).encode())
+
+
+@pytest.mark.parametrize(
+    ("processors", "records", "dropped", "parted"),
+    [
+        ((), [b"a", b"", b"b"], 0, 0),
+        ((JSON_PARTS, FUNCTION), [b'{"a":1}{"a":"drop"}', b'"drop"', b"[]", b"no JSON"], 3, 1),
+        ((FUNCTION,), [b"drop", b"drop"], 2, 0),
+        (
+            (LOG_LINES, FUNCTION),
+            [messages("a", "drop", "b"), messages(kind="CONTROL_MESSAGE"), b"no gzip"],
+            *(2, 2),
+        ),
+    ],
+)
+def test_a_delivery_writes_down_what_was_dropped_and_parted(
+    processors, records, dropped, parted
+) -> None:
+    bench = Bench(*processors, toolbox=Toolbox({"enrich": drop_some}))
+    bench.ingestion.put_blocking("s", records)
+    bench.ingestion.flush("s")
+    (done,) = bench.ingestion.cuts()
+    assert (done.dropped_records, done.parted_records) == (dropped, parted)
+    in_objects = sum(each.records for each in bench.ingestion.deliveries())
+    assert in_objects == len(records) - dropped + parted
+    bench.ingestion.close(drain=False)
 
 
 def test_a_function_that_recovers_loses_nothing() -> None:

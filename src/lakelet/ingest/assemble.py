@@ -71,6 +71,7 @@ class Assembled:
 class Assembly:
     objects: list[Assembled] = field(default_factory=list)
     dropped_records: int = 0  # a function said so, or there was no event in them
+    parted_records: int = 0  # more than came in
 
 
 def assemble(
@@ -98,7 +99,7 @@ def assemble(
         return
     failures: list[Failure] = []
     assembled: list[Assembled] = []
-    dropped = 0
+    dropped = parted = 0
     steps = destination.processing.steps
     for run, outcome in enumerate(process(_items(frames), steps, toolbox.functions, stream_arn)):
         if assembled:
@@ -109,11 +110,12 @@ def assemble(
         # the rest with the next run.
         failures += [replace(each, item=each.item.with_data(b"")) for each in outcome.failures]
         dropped += outcome.dropped
+        parted += outcome.parted
         outcome.items.clear()
         outcome.failures.clear()
     if destination.backup:
         assembled.append(_joined("backup", frames, b"", is_backup=True))
-    yield Assembly(assembled + _errors(failures, ended_ms), dropped)
+    yield Assembly(assembled + _errors(failures, ended_ms), dropped, parted)
 
 
 def _objects_of(

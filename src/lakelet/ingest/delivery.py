@@ -52,7 +52,7 @@ class Deliverer:
         leftovers = dict(planned or {})
         objects: list[PlannedObject] = []
         written: list[tuple[Delivery, ObjectInfo]] = []
-        dropped = 0
+        dropped = parted = 0
         for assembly in assemble(
             frames,
             destination,
@@ -74,6 +74,7 @@ class Deliverer:
                 for plan, each in zip(plans, assembly.objects, strict=True)
             ]
             dropped += assembly.dropped_records
+            parted += assembly.parted_records
         if not written:
             self.ledger.begin(cut, list(leftovers.values()))
         for gone in leftovers.values():
@@ -84,7 +85,7 @@ class Deliverer:
         if leftovers:
             self.ledger.begin(cut, objects)
         deliveries = [delivery for delivery, _ in written]
-        self.ledger.finish(cut, deliveries, damaged, dropped)
+        self.ledger.finish(cut, deliveries, damaged, dropped, parted)
         return deliveries
 
     def _put(

@@ -67,6 +67,7 @@ class Outcome:
     items: list[Item] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     dropped: int = 0  # on purpose
+    parted: int = 0  # items beyond one a record, before any is dropped
 
     def fail(self, item: Item, code: str, message: str) -> None:
         self.failures.append(Failure(item, PROCESSING_FAILED, code, message))

@@ -56,6 +56,7 @@ def _finished(
         total.items = outcome.items
         total.failures += outcome.failures
         total.dropped += outcome.dropped
+        total.parted += outcome.parted
     return total
 
 
@@ -93,6 +94,7 @@ def _split_each(items: Sequence[Item], step: DeAggregate) -> Outcome:
             outcome.fail(item, "DeAggregation.TooManySubRecords", message)
             continue
         outcome.items += _parts_of(item, parts)
+        outcome.parted += max(0, len(parts) - 1)
     return outcome
 
 
@@ -174,6 +176,7 @@ def _decompress(item: Item, step: Decompress, outcome: Outcome) -> int:
         outcome.dropped += 1  # CloudWatch's control messages hold no events
     elif step.extract_messages:
         outcome.items += _parts_of(item, parts)
+        outcome.parted += len(parts) - 1
     else:
         outcome.items.append(item.with_data(data))
     return len(data)
