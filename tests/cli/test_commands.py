@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from botocore.config import Config
 
-from lakelet.testing.node import RunningNode
+from lakelet.testing.node import RunningNode, running_node
 
 
 def lakelet(
@@ -183,6 +184,30 @@ def test_every_command_lives_without_the_pipelines_own_stream(lakelet_node: Runn
     )
     report = json.loads(lakelet("status", "--json", *data, cwd=tmp_path).stdout)
     assert report["stream"]["status"] == "ACTIVE"
+
+
+def test_quotas_outlive_faults_and_hold_for_every_stream(tmp_path):
+    (tmp_path / "lakelet.toml").write_text('[ingest]\nquotas = "small"\n')
+    with running_node(tmp_path / "lake", config=tmp_path / "lakelet.toml") as node:
+        data = ("--data", str(node.folder))
+        small = {"bytes_per_second": 2**20, "requests_per_second": 1e3, "records_per_second": 1e5}
+        firehose = node.client("firehose", config=Config(retries={"max_attempts": 0}))
+        role = {"RoleARN": "arn:aws:iam::000000000000:role/any"}
+        firehose.create_delivery_stream(
+            DeliveryStreamName="orders",
+            ExtendedS3DestinationConfiguration={
+                **role,
+                "BucketARN": "arn:aws:s3:::clickstream-raw",
+            },
+        )
+        for given in (("--fail", "1/10"), ("--off",)):
+            found = json.loads(lakelet("faults", *given, *data, cwd=tmp_path).stdout)
+            assert found["quotas"] == small
+        for stream in ("clickstream", "orders"):
+            answer = firehose.put_record_batch(
+                DeliveryStreamName=stream, Records=[{"Data": b" " * 400_000}] * 6
+            )
+            assert answer["FailedPutCount"] == 4
 
 
 def test_transform_needs_no_node(tmp_path):

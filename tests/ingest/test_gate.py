@@ -64,6 +64,19 @@ def test_bytes_and_requests() -> None:
     made.refusals([1], 1.5)
 
 
+def test_faults_come_and_go_and_quotas_stay() -> None:
+    made = Gate(Quotas(records_per_second=10, bytes_per_second=100))
+    assert refused(made, 12) == [10, 11]
+    made.set(Faults(fail_count=1, fail_of=5, quotas=Quotas(records_per_second=4)))
+    assert made.quotas == Quotas(records_per_second=4, bytes_per_second=100)
+    assert len(refused(made, 5)) == 1, "the one that fails is no record of the four"
+    made.set(Faults(quotas=Quotas(records_per_second=50, requests_per_second=1)))
+    assert made.quotas == Quotas(100, 1, 10), "the tighter of each"
+    made.set(Faults())
+    assert not made.is_open
+    assert refused(made, 12) == [10, 11]
+
+
 def test_a_record_larger_than_the_quota_is_not_refused_for_ever() -> None:
     made = gate(quotas=Quotas(bytes_per_second=10))
     assert refused(made, 1, size=25) == []
@@ -112,6 +125,29 @@ def test_a_batch_of_which_nothing_is_taken(ingestion) -> None:
     assert ingestion.position_next("clickstream") == 1
     ingestion.set_faults("clickstream", Faults())
     assert ingestion.put_blocking("clickstream", [b"w"]).failed_count == 0
+
+
+def test_quotas_are_each_streams_own() -> None:
+    ingestion = Ingestion(
+        Pipeline(),
+        files=FaultyFileSystem(),
+        store=FakeStore(),
+        clock=ManualClock(),
+        folder=None,
+        quotas=Quotas(records_per_second=2),
+    )
+    ingestion.start()
+    bucket = {"RoleARN": "arn:aws:iam::000000000000:role/x", "BucketARN": "arn:aws:s3:::other"}
+    ingestion.streams.create(
+        {"DeliveryStreamName": "second", "ExtendedS3DestinationConfiguration": bucket}
+    )
+    for _ in range(2):
+        for stream in ("clickstream", "second"):
+            result = ingestion.put_blocking(stream, [b"x"] * 3)
+            assert list(result.refused.values()) == [SLOW_DOWN]
+            ingestion.set_faults(stream, Faults(fail_count=1, fail_of=1))
+            ingestion.set_faults(stream, Faults())
+    ingestion.close(drain=False)
 
 
 def test_deliveries_come_late_when_asked(ingestion) -> None:

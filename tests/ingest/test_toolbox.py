@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lakelet.contract import load_declaration
-from lakelet.ingest.gate import LARGE_REGION, Faults
+from lakelet.ingest.gate import LARGE_REGION, Faults, Quotas
 from lakelet.model.errors import DeclarationError
 from lakelet.node.toolbox import read_ingest
 
@@ -20,7 +20,7 @@ def read(folder: Path, text: str):
 def test_nothing_is_on_by_default(tmp_path) -> None:
     settings = read(tmp_path, "")
     assert settings.functions == {}
-    assert settings.faults == Faults()
+    assert (settings.faults, settings.quotas) == (Faults(), Quotas())
 
 
 def test_a_function_beside_the_declaration(tmp_path) -> None:
@@ -33,7 +33,8 @@ def test_quotas_and_faults(tmp_path) -> None:
     settings = read(
         tmp_path, '[ingest]\nquotas = "large"\nfaults = { fail = [1, 4], repeat = true }\n'
     )
-    assert settings.faults == Faults(fail_count=1, fail_of=4, repeat=True, quotas=LARGE_REGION)
+    assert settings.faults == Faults(fail_count=1, fail_of=4, repeat=True)
+    assert settings.quotas == LARGE_REGION
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ def faults(
     records_per_second: Annotated[float, typer.Option(min=0, help="Throttle; 0: don't.")] = 0,
     requests_per_second: Annotated[float, typer.Option(min=0, help="Throttle; 0: don't.")] = 0,
     delay: Annotated[float, typer.Option(min=0, help="Seconds that deliveries come late.")] = 0,
-    off: Annotated[bool, typer.Option("--off", help="No faults any more.")] = False,
+    off: Annotated[
+        bool, typer.Option("--off", help="No faults any more; declared quotas stay.")
+    ] = False,
     stream: Annotated[
         str | None, typer.Option(help="Delivery stream; by default the pipeline's own.")
     ] = None,

@@ -1,13 +1,14 @@
 """What may come in now: quotas, and the faults that a test asked for.
 
-Off by default. Quotas are the service's Direct PUT ones where switched on; faults let
-users try how their producers handle `FailedPutCount` and 503.
+Off by default. Quotas are the service's Direct PUT ones where switched on, and stay what they are
+whatever faults come and go; faults let users try how their producers handle `FailedPutCount`
+and 503.
 """
 
 import random
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any
 
 from lakelet.ingest.errors import InvalidArgument, ServiceUnavailable
@@ -25,7 +26,13 @@ class Quotas:
     requests_per_second: float = 0
     records_per_second: float = 0
 
+    def and_also(self, other: "Quotas") -> "Quotas":
+        """Both at once: the tighter of each."""
+        both = zip(astuple(self), astuple(other), strict=True)
+        return Quotas(*(min(filter(None, pair), default=0) for pair in both))
 
+
+NO_QUOTAS = Quotas()
 # https://docs.aws.amazon.com/firehose/latest/dev/limits.html, the large and other regions.
 LARGE_REGION = Quotas(5 * 1024 * 1024, 2_000, 500_000)
 SMALL_REGION = Quotas(1 * 1024 * 1024, 1_000, 100_000)
@@ -39,7 +46,7 @@ class Faults:
     fail_of: int = 0
     repeat: bool = False  # the same again, and again
     seed: int = 0  # decides which ones
-    quotas: Quotas = Quotas()
+    quotas: Quotas = NO_QUOTAS  # a throttle, beside the stream's own
     delivery_delay_seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -84,10 +91,13 @@ def parse_faults(given: Mapping[str, Any]) -> Faults:
 class Gate:
     """One stream's. Thread-safe; costs nothing while no quota or fault is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, quotas: Quotas = NO_QUOTAS) -> None:
+        """`quotas`: the stream's own, for good."""
         self._lock = threading.Lock()
+        self._own_quotas = quotas
+        self.quotas = quotas  # in force: the faults' among them
         self.faults = Faults()
-        self.is_open = True  # nothing to check
+        self.is_open = quotas == NO_QUOTAS  # nothing to check
         self._doomed: set[int] = set()  # indices among the next records
         self._seen = 0
         self._round = 0
@@ -95,13 +105,15 @@ class Gate:
         self._refilled_at: float | None = None
 
     def set(self, faults: Faults) -> None:
-        """From now on; what was set before is forgotten."""
+        """From now on; what was set before is forgotten, but for the stream's own quotas."""
         with self._lock:
             self.faults = faults
+            self.quotas = self._own_quotas.and_also(faults.quotas)
             self._round = 0
             self._tokens, self._refilled_at = {}, None
             self._draw()
-            self.is_open = replace(faults, delivery_delay_seconds=0, seed=0) == Faults()
+            is_faultless = replace(faults, delivery_delay_seconds=0, seed=0) == Faults()
+            self.is_open = is_faultless and self.quotas == NO_QUOTAS
 
     def refusals(self, sizes: Sequence[int], now: float) -> dict[int, Refusal]:
         """Which records of a request are refused, and why.
@@ -144,7 +156,7 @@ class Gate:
 
     def _take(self, name: str, amount: float, now: float) -> bool:
         """A token bucket that holds one second's worth."""
-        rate = float(getattr(self.faults.quotas, name))
+        rate = float(getattr(self.quotas, name))
         if not rate:
             return True
         self._refill(now)
@@ -158,5 +170,5 @@ class Gate:
         passed = now - self._refilled_at if self._refilled_at is not None else 0.0
         self._refilled_at = now
         for name, left in self._tokens.items():
-            rate = float(getattr(self.faults.quotas, name))
+            rate = float(getattr(self.quotas, name))
             self._tokens[name] = min(rate, left + rate * passed)

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 def faults(
     node: "Node", _: Tell, *, stream: str | None = None, given: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """A stream's faults and quotas as they stand, after setting them where some are given;
-    `{}` ends all. Raises InvalidArgument, ResourceNotFound."""
+    """A stream's faults as they stand, after setting them where some are given, and the quotas in
+    force: `{}` ends all faults, and leaves the quotas that are declared. Raises InvalidArgument,
+    ResourceNotFound."""
     name = stream or node.pipeline.name
     if given is not None:
         node.ingestion.set_faults(name, parse_faults(given))
-    return {"stream": name, **asdict(node.ingestion.faults(name))}
+    return {
+        "stream": name,
+        **asdict(node.ingestion.faults(name)),
+        "quotas": asdict(node.ingestion.quotas(name)),
+    }

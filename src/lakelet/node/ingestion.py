@@ -24,7 +24,7 @@ from lakelet.ingest.errors import (
     ServiceUnavailable,
 )
 from lakelet.ingest.frame import Frame
-from lakelet.ingest.gate import Faults
+from lakelet.ingest.gate import NO_QUOTAS, Faults, Quotas
 from lakelet.ingest.ledger import Delivery, DoneCut, Ledger
 from lakelet.ingest.limits import check_batch
 from lakelet.ingest.put import PutResult, Refusal
@@ -71,6 +71,7 @@ class Ingestion:
         observer: Observer | None = None,
         toolbox: Toolbox | None = None,
         undelivered_bytes_max: int = UNDELIVERED_BYTES_MAX,
+        quotas: Quotas = NO_QUOTAS,
     ) -> None:
         """Opens nothing but the state; `start` recovers the logs.
 
@@ -79,10 +80,12 @@ class Ingestion:
             folder: of `ingest.sqlite`, the data folder's `state`; None keeps it in memory.
             on_delivered: called when an object is durable, before its delivery is done:
                 a crash in between calls it again.
+            quotas: of each stream, whoever made it.
         """
         self._pipeline, self._files, self._clock = pipeline, files, clock
         self._observer = observer
         self._undelivered_bytes_max = undelivered_bytes_max
+        self._quotas = quotas
         self._database = Database(folder / "ingest.sqlite" if folder else None)
         self._ledger = Ledger(self._database)
         self.streams = DeliveryStreams(self._database, clock)
@@ -223,12 +226,16 @@ class Ingestion:
         )
 
     def set_faults(self, stream: str, faults: Faults) -> None:
-        """Quotas, failing records, late deliveries; `Faults()` ends them."""
+        """Failing records, throttles, late deliveries; `Faults()` ends them, not the quotas."""
         self._runtime(stream).gate.set(faults)
         self._wake_watcher()
 
     def faults(self, stream: str) -> Faults:
         return self._runtime(stream).gate.faults
+
+    def quotas(self, stream: str) -> Quotas:
+        """In force now: the declared ones, and what faults throttle to."""
+        return self._runtime(stream).gate.quotas
 
     # --- delivering ---------------------------------------------------------------
 
@@ -388,6 +395,7 @@ class Ingestion:
                 streams=self.streams,
                 clock=self._clock,
                 on_due=self._wake_watcher,
+                quotas=self._quotas,
             )
         except OSError as error:
             raise LogUnavailable(

@@ -161,6 +161,7 @@ class Node:
             folder=state,
             observer=self.watch.meters,
             toolbox=make_toolbox(self.ingest_settings, self.catalog),
+            quotas=self.ingest_settings.quotas,
         )
         self._caught_up = threading.Event()
         self._rounds = Rounds(

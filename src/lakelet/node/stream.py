@@ -10,7 +10,7 @@ from typing import Protocol
 from lakelet.ingest.buffering import Buffer, Span
 from lakelet.ingest.errors import ResourceNotFound
 from lakelet.ingest.frame import Header
-from lakelet.ingest.gate import Gate
+from lakelet.ingest.gate import NO_QUOTAS, Gate, Quotas
 from lakelet.ingest.ledger import Cut, Ledger, PlannedObject
 from lakelet.ingest.log import Log
 from lakelet.ingest.streams import DeliveryStream, DeliveryStreams, Status
@@ -76,12 +76,13 @@ class StreamRuntime:
         ledger: Ledger,
         clock: Clock,
         on_due: Callable[[], None],
+        quotas: Quotas = NO_QUOTAS,
     ) -> None:
         """Use `StreamRuntime.open`."""
         self.name, self.incarnation = stream.name, stream.incarnation
         self._last_known = stream
         self._streams, self._ledger, self._clock, self._on_due = streams, ledger, clock, on_due
-        self.gate = Gate()
+        self.gate = Gate(quotas)
         self.log: Log
         self._lock = threading.Lock()  # over the buffer and the counters
         self._buffer = Buffer(0)
@@ -107,13 +108,16 @@ class StreamRuntime:
         streams: DeliveryStreams,
         clock: Clock,
         on_due: Callable[[], None],
+        quotas: Quotas = NO_QUOTAS,
     ) -> "StreamRuntime":
         """Recover the log and put what is undelivered into the buffer again.
 
         Raises:
             OSError: the log can't be read.
         """
-        runtime = cls(stream, streams=streams, ledger=ledger, clock=clock, on_due=on_due)
+        runtime = cls(
+            stream, streams=streams, ledger=ledger, clock=clock, on_due=on_due, quotas=quotas
+        )
         delivered = ledger.position_delivered(stream.incarnation)
         begin = delivered
         if found := ledger.pending(stream.incarnation):

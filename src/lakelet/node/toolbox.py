@@ -4,21 +4,21 @@
 enrich = "shop.enrich:handler"    # module:function, found beside lakelet.toml too
 
 [ingest]
-quotas = "large"                  # Direct PUT quotas: "large" or "small" region; off by default
+quotas = "large"                  # each stream's Direct PUT ones, "large" or "small" region's
 faults = { fail = [3, 10], repeat = true }    # for tests of producers
 """
 
 import importlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakelet.ingest.assemble import Toolbox
 from lakelet.ingest.errors import InvalidArgument
 from lakelet.ingest.function import Function
-from lakelet.ingest.gate import LARGE_REGION, SMALL_REGION, Faults, Quotas, parse_faults
+from lakelet.ingest.gate import LARGE_REGION, NO_QUOTAS, SMALL_REGION, Faults, Quotas, parse_faults
 from lakelet.ingest.parquet import SchemaOf
 from lakelet.model.errors import DeclarationError
 from lakelet.model.toml import Section
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from lakelet.catalog.catalog import Catalog
 
-_QUOTAS = {"off": Quotas(), "large": LARGE_REGION, "small": SMALL_REGION}
+_QUOTAS = {"off": NO_QUOTAS, "large": LARGE_REGION, "small": SMALL_REGION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class IngestSettings:
     """The tables [functions] and [ingest]."""
 
     functions: Mapping[str, Function]
-    faults: Faults  # of the pipeline's own stream, quotas among them
+    quotas: Quotas  # of every stream
+    faults: Faults  # of the pipeline's own stream, until others are set
 
 
 def read_ingest(functions: Section, ingest: Section) -> IngestSettings:
@@ -51,9 +52,7 @@ def read_ingest(functions: Section, ingest: Section) -> IngestSettings:
         faults = parse_faults(given)
     except InvalidArgument as error:
         raise ingest.error("faults", error.message.rstrip("."), error.hint) from error
-    if faults.quotas == Quotas():
-        faults = replace(faults, quotas=quotas)
-    return IngestSettings(loaded, faults)
+    return IngestSettings(loaded, quotas, faults)
 
 
 def make_toolbox(settings: IngestSettings, catalog: "Catalog") -> Toolbox:
