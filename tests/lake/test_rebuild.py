@@ -1,6 +1,7 @@
 """Replay and reprocessing: whole objects again, seen at once, and the ledger never wrong."""
 
 import base64
+import gzip
 import json
 from dataclasses import replace
 from datetime import date, timedelta
@@ -8,7 +9,7 @@ from datetime import date, timedelta
 import pytest
 
 from lakelet.lake.compact import apply_compaction, plan_compaction
-from lakelet.lake.errors_zone import adopt_errors, decode_errors
+from lakelet.lake.errors_zone import RECORD_SIZE_BYTES_MAX, adopt_errors, decode_errors
 from lakelet.lake.ledger import Receipt
 from lakelet.lake.quarantine import compile_condition, read_rejects, summarise
 from lakelet.lake.rebuild import read_receipts
@@ -334,6 +335,45 @@ def test_records_given_up_by_the_stream_are_quarantined_and_replayed():
     found = lake.audit()
     assert found.balanced, found.findings
     assert lake.store.head(DATA, manifest_key(key))
+
+
+def test_gzipped_records_are_replayed_inflated():
+    """As they come out of a stream with Decompression: the error record keeps the gzip."""
+    lake = mixed_lake()
+    lines = b"\n".join(json.dumps(event(number)).encode() for number in (22, 23))
+    plain = json.dumps(event(20)).encode()
+    sent = [gzip.compress(json.dumps(event(21)).encode()), plain, gzip.compress(lines)]
+    key = lake.give_up([given_up(raw) for raw in sent])
+    assert adopt(lake, key).quarantined == {"processing-failed": 3}
+    replayed(lake, where="reason = 'processing-failed'")
+    assert {"e20", "e21", "e22", "e23"} <= set(lake.ids())
+    lake.settle()
+    found = lake.audit()
+    assert found.balanced, found.findings
+    assert found.totals.joined == 1, "a record of two events"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        gzip.compress(b"x")[:-3],
+        b"\x1f\x8b",
+        gzip.compress(gzip.compress(json.dumps(event(21)).encode())),
+        gzip.compress(b" " * RECORD_SIZE_BYTES_MAX + json.dumps(event(21)).encode()),
+    ],
+    ids=["torn", "magic", "twice", "bomb"],
+)
+def test_what_does_not_inflate_stays_a_reject_and_harms_no_other(raw):
+    lake = mixed_lake()
+    key = lake.give_up([given_up(raw), given_up(json.dumps(event(20)).encode())])
+    adopt(lake, key)
+    replayed(lake, where="reason = 'processing-failed'")
+    assert "e20" in lake.ids()
+    assert "e21" not in lake.ids()
+    lake.settle()
+    found = lake.audit()
+    assert found.balanced, found.findings
+    assert found.totals.quarantined["json"] >= 1
 
 
 @pytest.mark.parametrize(

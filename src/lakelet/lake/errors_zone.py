@@ -4,14 +4,15 @@ Firehose writes records that its processors failed on below the error prefix, on
 document a record (API reference, "Amazon S3 backup and error records"; fields as in
 SERVICE-FACTS): attemptsMade, arrivalTimestamp, errorCode, errorMessage,
 attemptEndingTimestamp, rawData (base64). Such an object gets a manifest and rejects as any
-raw object does; replaying one transforms the original records inside.
+raw object does; replaying one transforms the original records inside. Those that their producer had
+gzipped, for a stream that inflates, are inflated for it: the error record keeps them as they came.
 """
 
 import base64
 import binascii
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
@@ -29,9 +30,12 @@ from lakelet.model.pipeline import Pipeline
 from lakelet.model.ports import ObjectStore
 from lakelet.model.schema import QUARANTINE_SCHEMA
 from lakelet.transform import parquet_writer
-from lakelet.transform.inflate import Tear, inflate
+from lakelet.transform.inflate import GZIP_MAGIC, Tear, inflate
 
 SIZE_BYTES_MAX = 1 << 30  # inflated; Firehose buffers at most 128 MB, so this is a bomb
+# One record's, as the stream's Decompression has it: at most 1,000 KiB are sent.
+RECORD_SIZE_BYTES_MAX = 64 * 1024 * 1024
+_READ_SIZE_BYTES = 1 << 20
 UNREADABLE = "error-record"  # the reason of what is no error record itself
 
 
@@ -153,7 +157,7 @@ def _inflated(store: ObjectStore, raw: RawObject) -> bytes:
 
 
 class ErrorsUndone:
-    """A store in which an error object reads as the records that its producer sent."""
+    """A store in which an error object reads as the records that its producer sent, inflated."""
 
     def __init__(self, store: ObjectStore, raw: RawObject) -> None:
         self._store, self._raw = store, raw
@@ -165,4 +169,42 @@ class ErrorsUndone:
         if (bucket, key) != (self._raw.bucket, self._raw.key):
             return self._store.open(bucket, key)
         records = decode_errors(_inflated(self._store, self._raw))
-        return io.BytesIO(b"\n".join(record.raw for record in records))
+        return io.BufferedReader(_Pieces(_lines(records)), _READ_SIZE_BYTES)
+
+
+def _lines(records: Iterable[ErrorRecord]) -> Iterator[bytes]:
+    """One record inflated at a time: all of them may be more than fits in memory."""
+    # The empty line: behind it, a first record that stays gzip does not make all look like gzip.
+    yield b"\n"
+    for record in records:
+        yield _plain(record.raw)
+        yield b"\n"
+
+
+def _plain(raw: bytes) -> bytes:
+    """A gzip record inflated; as it is where it is none, is torn, or comes to too much."""
+    if not raw.startswith(GZIP_MAGIC):
+        return raw
+    tear = Tear()
+    data = b"".join(inflate(io.BytesIO(raw), tear, size_bytes_max=RECORD_SIZE_BYTES_MAX))
+    return raw if tear.reason else data
+
+
+class _Pieces(io.RawIOBase):
+    """Bytes to read, made as they are asked for."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            if (piece := next(self._pieces, None)) is None:
+                return 0
+            self._left = memoryview(piece)
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count

@@ -13,7 +13,7 @@ try:  # two to three times faster where it is installed; the same bytes either w
 except ImportError:
     _zlib = zlib
 
-_GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 _READ_SIZE_BYTES = 1 << 20
 _INFLATE_SIZE_BYTES = 4 << 20  # a bomb is met four megabytes at a time
 
@@ -39,11 +39,11 @@ def inflate(
     Several gzip members in one object are one stream, as gzip itself has it.
     """
     head = stored.read(read_size_bytes)
-    while head and len(head) < len(_GZIP_MAGIC) and (more := stored.read(read_size_bytes)):
+    while head and len(head) < len(GZIP_MAGIC) and (more := stored.read(read_size_bytes)):
         head += more
     pieces = (
         _members(head, lambda: stored.read(read_size_bytes), tear)
-        if head.startswith(_GZIP_MAGIC)
+        if head.startswith(GZIP_MAGIC)
         else _plain(head, lambda: stored.read(read_size_bytes))
     )
     size_bytes = 0
@@ -79,7 +79,7 @@ def _members(data: bytes, read: Callable[[], bytes], tear: Tear) -> Iterator[byt
             if piece:
                 yield piece
         data = (member.unused_data or read()).lstrip(b"\0")  # tape padding is allowed
-        if data and not data.startswith(_GZIP_MAGIC[: len(data)]):
+        if data and not data.startswith(GZIP_MAGIC[: len(data)]):
             tear.reason, tear.rest = "gzip", data
             tear.message = "bytes follow the gzip stream that are not gzip"
             return
