@@ -88,7 +88,10 @@ def test_faults_are_read_from_json() -> None:
     assert parse_faults({"fail": [2, 5], "bytes_per_second": 9}) == Faults(
         fail_count=2, fail_of=5, quotas=Quotas(bytes_per_second=9)
     )
-    for wrong in ({"fial": [1, 2]}, {"fail": 3}, {"fail": [3, 2]}, {"seed": "x"}):
+    for wrong in (
+        *({"fial": [1, 2]}, {"fail": 3}, {"fail": [3, 2]}, {"seed": "x"}),
+        *({"fail": [1, float("inf")]}, {"bytes_per_second": float("nan")}),
+    ):
         with pytest.raises(InvalidArgument):
             parse_faults(wrong)
     with pytest.raises(InvalidArgument):

@@ -56,8 +56,8 @@ class Faults:
                 hint="Ask for k of n, 0 <= k <= n.",
             )
         rates = asdict(self.quotas).values()
-        if self.delivery_delay_seconds < 0 or any(rate < 0 for rate in rates):
-            raise InvalidArgument("a delay or a rate below 0 means nothing.")
+        if not all(number >= 0 for number in (self.delivery_delay_seconds, *rates)):
+            raise InvalidArgument("a delay or a rate is a number, 0 or more.")
 
 
 def parse_faults(given: Mapping[str, Any]) -> Faults:
@@ -81,7 +81,7 @@ def parse_faults(given: Mapping[str, Any]) -> Faults:
             quotas=Quotas(*(float(given.get(name, 0)) for name in Quotas.__slots__)),
             delivery_delay_seconds=float(given.get("delivery_delay_seconds", 0)),
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidArgument(
             f"the faults {dict(given)!r} can't be read: {error}.",
             hint='Such as {"fail": [3, 10], "repeat": true}.',

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakelet.contract.check import FileState, PartitionState, TableState, check, footer_columns
 from lakelet.model.contract import Contract
+from lakelet.node.arguments import WrongArguments
 from lakelet.node.operations import Tell, operation
 
 if TYPE_CHECKING:
@@ -15,8 +16,17 @@ if TYPE_CHECKING:
 
 @operation
 def contract_check(node: "Node", tell: Tell, *, contract: str) -> list[dict[str, Any]]:
-    """Findings of a contract (as JSON) against this lake's catalog, partitions and footers."""
-    wanted = Contract.from_json(contract)
+    """Findings of a contract (as JSON) against this lake's catalog, partitions and footers.
+
+    Raises WrongArguments.
+    """
+    try:
+        wanted = Contract.from_json(contract)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WrongArguments(
+            f"contract of contract_check is no contract: {type(error).__name__}: {error}",
+            hint="Send what Contract.to_json gives.",
+        ) from error
     states = [_state(node, table.name, table.partition_keys, tell) for table in wanted.tables]
     return [asdict(finding) for finding in check(wanted, states)]
 

@@ -49,7 +49,7 @@ class ControlDoor:
         path = scope["path"].removeprefix(CONTROL_PREFIX)
         try:
             arguments = json.loads(body or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             await _answer(send, 400, {"error": _error("node.json", "the body is not JSON")})
             return
         if path == "query":
@@ -63,10 +63,13 @@ class ControlDoor:
         given = dict(scope["headers"]).get(b"authorization", b"")
         return hmac.compare_digest(given, f"Bearer {self._token}".encode())
 
-    async def _query(self, arguments: dict[str, Any], send: Send) -> None:
+    async def _query(self, arguments: Any, send: Send) -> None:
         import pyarrow as pa
 
+        from lakelet.node.arguments import check_arguments
+
         def run() -> pa.Buffer:
+            check_arguments("query", _query_arguments, arguments)
             table = self._node.query_arrow(arguments["sql"], arguments.get("database"))
             sink = pa.BufferOutputStream()
             with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -85,7 +88,7 @@ class ControlDoor:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    async def _call(self, name: str, arguments: dict[str, Any], send: Send) -> None:
+    async def _call(self, name: str, arguments: Any, send: Send) -> None:
         from lakelet.node.operations import run_operation
 
         lines: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -114,6 +117,10 @@ class ControlDoor:
                 break
         await _line(send, task.result())
         await send({"type": "http.response.body", "body": b""})
+
+
+def _query_arguments(*, sql: str, database: str | None = None) -> None:
+    """What a query takes."""
 
 
 def _told(error: Exception) -> dict[str, str]:

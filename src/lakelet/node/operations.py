@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lakelet.model.errors import LakeletError
+from lakelet.node.arguments import check_arguments
 
 if TYPE_CHECKING:
     from lakelet.node.runtime import Node
@@ -31,11 +32,13 @@ def operation(function: Operation) -> Operation:
 def run_operation(
     node: "Node", name: str, arguments: Mapping[str, Any], tell: Tell | None = None
 ) -> Any:
+    """Raises UnknownOperation, WrongArguments, and what the operation raises."""
     if name not in OPERATIONS:
         raise UnknownOperation(
             f"the node knows no operation {name!r}",
             hint=f"It knows {', '.join(sorted(OPERATIONS))}; are command and node of one version?",
         )
+    check_arguments(name, OPERATIONS[name], arguments)
     return OPERATIONS[name](node, tell or (lambda _: None), **arguments)
 
 
