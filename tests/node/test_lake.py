@@ -82,6 +82,17 @@ def test_each_record_is_a_line_of_the_raw_zone(tmp_path, appends):
     assert delivered.read_bytes() == b"".join(event + b"\n" for event in events)
 
 
+def test_what_a_fault_refuses_is_no_success(tmp_path):
+    config = tmp_path / "lakelet.toml"
+    config.write_text("[ingest]\nfaults = { fail = [1, 1] }\n")
+    with lakelet.open(tmp_path / "lake", config=config) as lake:
+        with pytest.raises(LakeletError, match="1 of records 0 to 2 were refused, the first is 0"):
+            lake.put([{"event_type": "login"}] * 3)
+        assert lake.put([{"event_type": "login"}]) == 1
+        lake.flush()
+        assert lake.audit()["accepted"] == 3
+
+
 def test_sql_that_is_wrong_says_where(lake):
     with pytest.raises(LakeletError, match="TABLE_NOT_FOUND"):
         lake.query("SELECT * FROM evnts")

@@ -18,6 +18,7 @@ from lakelet.catalog import Catalog
 from lakelet.catalog.crawl import run_crawl
 from lakelet.collector import read_collector
 from lakelet.contract import Declaration, load_declaration
+from lakelet.ingest.errors import ServiceUnavailable
 from lakelet.ingest.limits import batches
 from lakelet.lake.lifecycle import apply_expiry
 from lakelet.lake.viewed import viewed
@@ -235,15 +236,26 @@ class Node:
     # --- verbs --------------------------------------------------------------------
 
     def put(self, records: list[bytes], stream: str | None = None) -> int:
-        """All of them, each a line, in batches the service would take; raises at the first refused.
+        """All of them, each a line, in batches the service would take; raises at the first batch of
+        which a quota or a fault refused some.
 
         The stream joins records verbatim: where it appends no newline itself, one is added here.
         """
         name = stream or self.pipeline.name
         if not self.ingestion.streams.get(name).destination.processing.appends_newline:
             records = [each if each.endswith(b"\n") else each + b"\n" for each in records]
+        before = 0
         for batch in batches(records):
-            self.ingestion.put_blocking(name, batch)
+            result = self.ingestion.put_blocking(name, batch)
+            if refused := sorted(result.refused):
+                why = result.refused[refused[0]].message
+                raise ServiceUnavailable(
+                    f"{len(refused):,} of records {before:,} to {before + len(batch) - 1:,} were "
+                    f"refused, the first is {before + refused[0]:,}: {why}",
+                    hint="Those before and the others of these were taken, none after. [ingest] in "
+                    "lakelet.toml sets quotas and faults.",
+                )
+            before += len(batch)
         return len(records)
 
     def query_arrow(self, sql: str, database: str | None = None) -> "pa.Table":
