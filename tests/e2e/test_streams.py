@@ -174,8 +174,6 @@ def test_records_that_were_parted_once_are_so_still(lakelet_node: RunningNode):
 def test_a_detour_into_another_bucket_is_told(lakelet_node: RunningNode):
     lakelet_node.client("s3").create_bucket(Bucket="elsewhere")
     firehose = lakelet_node.client("firehose")
-    put(lakelet_node, "clickstream", "a")
-    lakelet_node.lake.flush()
     for bucket in ("elsewhere", "clickstream-raw"):
         described = firehose.describe_delivery_stream(DeliveryStreamName="clickstream")
         firehose.update_destination(
@@ -186,5 +184,6 @@ def test_a_detour_into_another_bucket_is_told(lakelet_node: RunningNode):
         )
         put(lakelet_node, "clickstream", bucket)
         lakelet_node.lake.flush()
-    report = balanced(lakelet_node)
-    assert (report["accepted"], report["outside"], report["rows"]) == (3, 1, 2)
+        report = balanced(lakelet_node)
+        assert (report["accepted"], report["outside"]) == (report["rows"] + 1, 1)
+    assert report["rows"] == 1

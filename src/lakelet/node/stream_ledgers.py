@@ -16,12 +16,13 @@ _Objects = dict[tuple[bytes, int], list[Delivery]]  # by the cut's incarnation a
 
 
 def stream_ledgers(node: "Node") -> list[StreamLedger]:
-    """One for each life of a stream that delivers, or did, into the raw zone.
+    """One for each life of the pipeline's own stream, and of any that delivers, or did, into
+    the raw zone.
 
     A stream made through the API may deliver into any bucket: what becomes of its
     objects is its maker's business, and no part of the lake's ledger.
     """
-    raw = node.pipeline.raw_bucket
+    own, raw = node.pipeline.name, node.pipeline.raw_bucket
     current = {stream.incarnation: stream for stream in node.ingestion.streams}
     # The cuts first: an object of a cut that ends in between is then later news.
     lives = {
@@ -36,7 +37,10 @@ def stream_ledgers(node: "Node") -> list[StreamLedger]:
     for incarnation in {**dict.fromkeys(current), **dict.fromkeys(lives)}:
         stream, cuts = current.get(incarnation), lives.get(incarnation, [])
         buckets = {entry.bucket for done in cuts for entry in objects[_key(done)]}
-        if raw in buckets or (stream and raw == stream.destination.bucket):
+        if stream:
+            buckets.add(stream.destination.bucket)
+        name = stream.name if stream else cuts[0].cut.stream
+        if name == own or raw in buckets:
             ledgers.append(_ledger(node, stream, cuts, objects))
     return ledgers
 
