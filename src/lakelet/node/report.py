@@ -102,7 +102,7 @@ def _stream(name: str, stats: "StreamStats") -> dict[str, Any]:
         "oldest_seconds": stats.oldest_age_seconds,
         "delivered_objects": stats.delivered_objects,
         "last_error": stats.last_error,
-        "failing_since": since.isoformat() if since else None,
+        "failing_since": since.isoformat(timespec="seconds") if since else None,
     }
 
 
