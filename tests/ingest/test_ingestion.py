@@ -558,6 +558,30 @@ def test_a_stream_that_cannot_be_delivered_keeps_no_other_from_a_flush(world) ->
     assert sorted(world.store.bodies.values()) == [b"aaa", b"bbb", b"ccc"]
 
 
+def test_a_stream_deleted_under_a_flush_or_without_its_log_harms_no_other(
+    world, monkeypatch
+) -> None:
+    ingestion = world.start()
+    errors = {"aaa": ResourceNotFound("deleted"), "bbb": LogUnavailable("no disk")}
+    for name in ("aaa", "bbb", "ccc"):
+        create(ingestion, name, "lake")
+        ingestion.put_blocking(name, [name.encode()])
+    real = ingestion._runtime
+
+    def found(name):
+        if name in errors:
+            raise errors[name]
+        return real(name)
+
+    monkeypatch.setattr(ingestion, "_runtime", found)
+    with pytest.raises(DeliveryFailed) as failed:
+        ingestion.flush()
+    assert failed.value.streams == ("bbb",)
+    assert b"ccc" in world.store.bodies.values()
+    with pytest.raises(ResourceNotFound):
+        ingestion.flush("aaa")
+
+
 def test_functions_that_take_their_time_hold_up_their_own_streams_alone(world) -> None:
     may_answer, asked = threading.Event(), threading.Semaphore(0)
 

@@ -245,11 +245,20 @@ class Ingestion:
         Raises:
             DeliveryFailed: of one stream or several; all others are delivered. It is tried
             again as usual.
+            ResourceNotFound: there is no stream of the name given.
         """
         names = [stream] if stream else [each.name for each in self.streams]
         failures: dict[str, Exception] = {}
         for name in sorted(names, key=self._calls_function):
-            runtime = self._runtime(name)
+            try:
+                runtime = self._runtime(name)
+            except ResourceNotFound:
+                if stream:
+                    raise
+                continue  # deleted since we asked for the names: it holds nothing more
+            except LogUnavailable as error:
+                failures[name] = error
+                continue
             try:
                 runtime.deliver_until(runtime.log.position_durable, self._deliver)
             except Exception as error:  # noqa: BLE001 - any store may stand behind this
